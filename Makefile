@@ -1,0 +1,51 @@
+# One-word tasks. Each makes what it needs from Python 3.11+, git and make alone.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+EXTRAS := local,ukis,dask
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench wheel clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "pip>=25.1"
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	@echo "installing openeo-cloudmask[$(EXTRAS)] into $(VENV) ..."
+	$(PIP) install --editable ".[$(EXTRAS)]"
+	@touch $@
+
+$(VENV)/.%: pyproject.toml $(VENV)/.run
+	@echo "installing the $* tools into $(VENV) ..."
+	$(PIP) install --group $*
+	@touch $@
+
+demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it (demo/)
+	$(BIN)/cloudmask demo --output demo
+
+test: $(VENV)/.test ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.lint ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## measure us and the peers, update the README's tables
+	$(BIN)/python benchmarks/run.py
+
+wheel: $(VENV)/.lint ## build the wheel and the source archive into dist/
+	$(BIN)/python -m build
+
+clean: ## remove what the other tasks made
+	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

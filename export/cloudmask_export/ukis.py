@@ -1,0 +1,77 @@
+"""Make the manifests of the networks in the installed `ukis-csmask` package.
+
+Run `python -m cloudmask_export.ukis FOLDER`; the results are committed in `cloudmask/models/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cloudmask.bands import canonical
+from cloudmask.classes import CLEAR, SHADOW, THICK
+from cloudmask.spec import ModelSpec
+from cloudmask_export.item import item
+
+SOURCE = "https://github.com/dlr-eoc/ukis-csmask"
+NAMES = ("4b_l1c", "4b_l2a", "6b_l1c", "6b_l2a")
+CITATION = (
+    "Wieland, M.; Fichtner, F.; Martinis, S. (2022): UKIS-CSMASK: a Python package for "
+    "multi-sensor cloud and cloud shadow segmentation. ISPRS Archives XLIII-B3-2022, 217-222. "
+    "https://doi.org/10.5194/isprs-archives-XLIII-B3-2022-217-2022"
+)
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """Describe one of `NAMES` from the package's own files."""
+    bands, level = name.split("_")
+    folder = _folder()
+    onnx = (folder / f"model_{name}.onnx").read_bytes()
+    facts = json.loads((folder / f"model_{name}.json").read_text("utf-8"))
+    mean, std = facts["data"]["dataset_statistics"]["img"]
+    spec = ModelSpec(
+        name=f"ukis-{bands}-{level}",
+        title=f"DLR ukis-csmask, {len(mean)} bands, {level.upper()}",
+        version=facts["model"]["version"].split("-")[0],
+        level=level.upper(),
+        licence="Apache-2.0",
+        citation=CITATION,
+        bands=tuple(canonical(b) or b for b in facts["data"]["dataset_statistics"]["band_names"]),
+        mean=tuple(mean),
+        std=tuple(std),
+        classes=(CLEAR, THICK, SHADOW),
+        softmax=True,
+        # Its authors advise "approximately 30 m".
+        pixel_size=30.0,
+        tile=facts["data"]["target_size"][0],
+        overlap=64,
+        fixed_tile=True,
+        sha256=hashlib.sha256(onnx).hexdigest(),
+        file=f"model_{name}.onnx",
+        package="ukis_csmask",
+        extra="ukis",
+    )
+    return item(spec, architecture="U-Net, EfficientNet-B4", source=SOURCE, size=len(onnx))
+
+
+def _folder() -> Path:
+    found = find_spec("ukis_csmask")
+    if found is None or not found.submodule_search_locations:
+        sys.exit("ukis-csmask is not installed: pip install 'openeo-cloudmask[ukis]'")
+    return Path(found.submodule_search_locations[0])
+
+
+def main(folder: Path) -> None:
+    """Write all manifests."""
+    for name in NAMES:
+        made = manifest(name)
+        text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{made['id']}.json").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""The openEO side of openeo-cloudmask: graphs for users, processes for back-ends."""

@@ -1,0 +1,31 @@
+"""Cloud and cloud-shadow masks for Sentinel-2, the same wherever they are made.
+
+`mask_clouds` masks an xarray cube; `Options` and its parts say how; `models` lists the networks.
+"""
+
+from cloudmask.augment import TTA
+from cloudmask.bands import PRESETS, Preset
+from cloudmask.classes import CLASSES, Output
+from cloudmask.cube import mask_clouds
+from cloudmask.errors import CloudmaskError, PresetWarning
+from cloudmask.model import Runtime
+from cloudmask.options import Options
+from cloudmask.registry import find as find_model
+from cloudmask.registry import known as models
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CLASSES",
+    "PRESETS",
+    "TTA",
+    "CloudmaskError",
+    "Options",
+    "Output",
+    "Preset",
+    "PresetWarning",
+    "Runtime",
+    "find_model",
+    "mask_clouds",
+    "models",
+]

@@ -1,0 +1,237 @@
+"""The manifest of a network: a STAC MLM Item, read with the standard library.
+
+One Item (STAC 1.1, Machine Learning Model extension 1.5) describes one ONNX file: what to feed
+it, what it answers, whose it is. Tiling and augmentation stand under
+`mlm:hyperparameters.inference` as defaults that a caller may override
+(docs/manifest.md lists every field).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cloudmask.augment import TTA
+from cloudmask.bands import canonical
+from cloudmask.classes import code_of
+from cloudmask.errors import ModelError
+from cloudmask.windows import Tiling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+METADATA_KEY = "stac_mlm_item"
+"""Key of an ONNX file's metadata_props under which its manifest stands."""
+
+SHA256_MULTIHASH = "1220"
+"""What a sha256 starts with as a multihash (function code 0x12, 0x20 bytes), STAC file
+extension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """All that is needed to run a network, and to say which one ran."""
+
+    name: str
+    bands: tuple[str, ...]
+    """Input bands in the network's order, Sentinel-2 names where they are such."""
+    classes: tuple[int, ...]
+    """Class code (`cloudmask.classes`) of each output channel."""
+    tile: int
+    """Edge of a tile in pixels; part of the model, its answer depends on it."""
+    overlap: int
+    """Default overlap of neighbouring tiles in pixels."""
+    multiple: int = 1
+    """The tile must be a multiple of this."""
+    fixed_tile: bool = False
+    """Whether the network takes `tile` only."""
+    mean: tuple[float, ...] = ()
+    """Reflectance to subtract, a band each; empty for none."""
+    std: tuple[float, ...] = ()
+    """Reflectance to divide by after that, a band each; empty for none."""
+    softmax: bool = False
+    """Whether the output is logits, so that a softmax makes probabilities of them."""
+    pixel_size: float = 10.0
+    """Metres a pixel that the network was trained on."""
+    tta: TTA = TTA()
+    """Default test-time augmentation."""
+    input_name: str = "input"
+    """Name of the ONNX graph's input."""
+    title: str = ""
+    version: str = ""
+    level: str = ""
+    """Processing level of the imagery it was trained on, L1C or L2A."""
+    licence: str = ""
+    """SPDX identifier."""
+    citation: str = ""
+    sha256: str = ""
+    """Of the ONNX file, hexadecimal; empty if the manifest does not pin it."""
+    file: str = ""
+    """The ONNX file, relative to the manifest or to the installed package that holds it."""
+    package: str = ""
+    """Python package that holds the file, if one does."""
+    extra: str = ""
+    """Extra of this distribution that installs that package."""
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise ModelError(
+                f"model {self.name!r}: bands {self.bands} must be some, all different"
+            )
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):  # noqa: PLR2004
+            raise ModelError(
+                f"model {self.name!r}: classes {self.classes} must be two or more, all different"
+            )
+        for name, values in (("mean", self.mean), ("stddev", self.std)):
+            if values and len(values) != len(self.bands):
+                raise ModelError(
+                    f"model {self.name!r}: {len(values)} values of {name} for "
+                    f"{len(self.bands)} bands; there must be one a band"
+                )
+        if any(not value > 0 for value in self.std) or not self.pixel_size > 0:
+            raise ModelError(
+                f"model {self.name!r}: stddev {self.std} and pixel size {self.pixel_size} must be "
+                "greater than 0"
+            )
+        self.tiling()
+
+    def tiling(self, tile: int | None = None, overlap: int | None = None) -> Tiling:
+        """Choose tile and overlap, the defaults being the network's.
+
+        Raises:
+            ModelError: The network takes another tile only.
+            OptionError: The sizes cannot work.
+        """
+        if self.fixed_tile and tile not in (None, self.tile):
+            raise ModelError(
+                f"tile={tile}: model {self.name!r} takes tiles of {self.tile} pixels only; leave "
+                "the tile to the model"
+            )
+        edge = self.tile if tile is None else tile
+        if overlap is None:
+            overlap = (
+                self.overlap if edge == self.tile else self.overlap * edge // self.tile // 2 * 2
+            )
+        return Tiling(edge, overlap, self.multiple)
+
+
+def parse_manifest(text: str | bytes) -> ModelSpec:
+    """Read a STAC MLM Item.
+
+    Raises:
+        ModelError: It is no JSON, no such Item, or asks for something unknown.
+    """
+    try:
+        item = json.loads(text)
+        return _spec(item)
+    except ModelError:
+        raise
+    except (KeyError, IndexError) as error:
+        raise ModelError(f"manifest: {error} is missing; a STAC MLM Item must have it") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"manifest: not a readable STAC MLM Item ({error})") from error
+
+
+def _spec(item: dict[str, Any]) -> ModelSpec:
+    properties = item["properties"]
+    takes, gives = _only(properties, "mlm:input"), _only(properties, "mlm:output")
+    inference = properties["mlm:hyperparameters"]["inference"]
+    asset = _model_asset(item["assets"])
+    mean, std = _standardisation(takes.get("value_scaling") or [])
+    return ModelSpec(
+        name=properties["mlm:name"],
+        title=properties.get("title", ""),
+        version=str(properties.get("version", "")),
+        level=properties.get("processing:level", ""),
+        licence=properties.get("license", ""),
+        citation=properties.get("sci:citation", ""),
+        pixel_size=float(properties["gsd"]),
+        bands=tuple(_band_name(band) for band in takes["bands"]),
+        mean=mean,
+        std=std,
+        input_name=takes["name"],
+        classes=_codes(gives["classification:classes"]),
+        softmax=_softmax(inference),
+        tile=inference["tile_size"],
+        overlap=inference["overlap"],
+        multiple=inference.get("size_multiple", 1),
+        fixed_tile=takes["input"]["shape"][-1] > 0,
+        tta=TTA(depth=inference.get("tta_depth", 0)),
+        sha256=_sha256(asset.get("file:checksum", "")),
+        file=asset["href"],
+        package=asset.get("cloudmask:package", ""),
+        extra=asset.get("cloudmask:extra", ""),
+    )
+
+
+def _only(properties: dict[str, Any], key: str) -> dict[str, Any]:
+    if len(properties[key]) != 1:
+        raise ModelError(f"manifest: {key} has {len(properties[key])} entries; one is supported")
+    only: dict[str, Any] = properties[key][0]
+    return only
+
+
+def _model_asset(assets: dict[str, Any]) -> dict[str, Any]:
+    for asset in assets.values():
+        if "mlm:model" in asset.get("roles", ()):
+            found: dict[str, Any] = asset
+            return found
+    raise ModelError("manifest: no asset has the role mlm:model; the ONNX file must have it")
+
+
+def _band_name(band: str | dict[str, str]) -> str:
+    label = band if isinstance(band, str) else band["name"]
+    return canonical(label) or label
+
+
+def _standardisation(
+    scaling: Sequence[dict[str, Any]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    kinds = {entry["type"] for entry in scaling}
+    if kinds - {"z-score"}:
+        raise ModelError(
+            f"manifest: value_scaling of type {', '.join(sorted(kinds))}; supported is z-score on "
+            "reflectance. Put anything else into the ONNX graph"
+        )
+    mean = tuple(float(entry["mean"]) for entry in scaling)
+    return mean, tuple(float(entry["stddev"]) for entry in scaling)
+
+
+def _codes(classes: Sequence[dict[str, Any]]) -> tuple[int, ...]:
+    values = [entry["value"] for entry in classes]
+    if values != list(range(len(values))):
+        raise ModelError(
+            f"manifest: class values {values} must be the output channels 0, 1, ... in order"
+        )
+    codes = [(entry["name"], code_of(entry["name"])) for entry in classes]
+    unknown = [name for name, code in codes if code is None]
+    if unknown:
+        raise ModelError(
+            f"manifest: unknown class name {', '.join(unknown)}; known are clear, cloud, "
+            "thick_cloud, thin_cloud, cloud_shadow"
+        )
+    return tuple(code for _, code in codes if code is not None)
+
+
+def _softmax(inference: dict[str, Any]) -> bool:
+    activation = inference.get("activation", "none")
+    if activation not in ("none", "softmax"):
+        raise ModelError(
+            f"manifest: activation {activation!r}; supported are none (the graph answers with "
+            "probabilities) and softmax (it answers with logits)"
+        )
+    return bool(activation == "softmax")
+
+
+def _sha256(multihash: str) -> str:
+    if not multihash:
+        return ""
+    if not re.fullmatch(SHA256_MULTIHASH + "[0-9a-f]{64}", multihash.lower()):
+        raise ModelError(
+            f"manifest: file:checksum {multihash!r} is no sha256 multihash; it must be "
+            f"{SHA256_MULTIHASH} and 64 hexadecimal digits"
+        )
+    return multihash.lower().removeprefix(SHA256_MULTIHASH)
