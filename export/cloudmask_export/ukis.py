@@ -19,6 +19,9 @@ from cloudmask_export.item import item
 
 SOURCE = "https://github.com/dlr-eoc/ukis-csmask"
 NAMES = ("4b_l1c", "4b_l2a", "6b_l1c", "6b_l2a")
+PIXEL_SIZE = {"4b": 10.0, "6b": 20.0}
+"""Metres: of the coarsest band that each takes. The authors advise about 30 m for six bands; see
+docs/decisions/0005-pixel-size.md for what was measured."""
 CITATION = (
     "Wieland, M.; Fichtner, F.; Martinis, S. (2022): UKIS-CSMASK: a Python package for "
     "multi-sensor cloud and cloud shadow segmentation. ISPRS Archives XLIII-B3-2022, 217-222. "
@@ -45,8 +48,7 @@ def manifest(name: str) -> dict[str, Any]:
         std=tuple(std),
         classes=(CLEAR, THICK, SHADOW),
         softmax=True,
-        # Its authors advise "approximately 30 m".
-        pixel_size=30.0,
+        pixel_size=PIXEL_SIZE[bands],
         tile=facts["data"]["target_size"][0],
         overlap=64,
         fixed_tile=True,

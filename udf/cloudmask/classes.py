@@ -31,9 +31,9 @@ class CloudClass:
 
 CLASSES: tuple[CloudClass, ...] = (
     CloudClass(CLEAR, "clear", "clear", (120, 171, 99)),
-    CloudClass(THICK, "thick_cloud", "thick cloud", (245, 245, 245)),
-    CloudClass(THIN, "thin_cloud", "thin cloud", (130, 200, 235)),
-    CloudClass(SHADOW, "cloud_shadow", "cloud shadow", (74, 60, 110)),
+    CloudClass(THICK, "thick_cloud", "thick cloud", (242, 179, 61)),
+    CloudClass(THIN, "thin_cloud", "thin cloud", (125, 203, 232)),
+    CloudClass(SHADOW, "cloud_shadow", "cloud shadow", (112, 66, 158)),
 )
 """The four classes of CloudSEN12 (Aybar et al. 2022), which CloudS2Mask and OmniCloudMask use."""
 

@@ -112,7 +112,8 @@ class _Axes:
         for role in ("y", "x"):
             if array.sizes[found[role]] == 0:
                 raise CubeError(f"dimension {role} has length 0: there is nothing to mask")
-        return cls(found["time"], found["band"] or "bands", found["y"], found["x"])
+        band = "bands" if found["band"] is None else found["band"]
+        return cls(found["time"], band, found["y"], found["x"])
 
     @property
     def ordered(self) -> list[Hashable]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -140,8 +140,15 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return logits
 
 
-def read_pinned(path: Path, sha256: str) -> bytes:
+def read_pinned(path: Path, sha256: str) -> tuple[bytes, str]:
     """Read a model file whole and compare its hash.
+
+    Args:
+        path: The file.
+        sha256: What its hash must be; empty if anything will do.
+
+    Returns:
+        The content and its sha256, hexadecimal.
 
     Raises:
         ModelError: It cannot be read, or is not the file that the manifest means.
@@ -156,7 +163,7 @@ def read_pinned(path: Path, sha256: str) -> bytes:
             f"model file {path}: sha256 is {found}, the manifest says {sha256}; the file is "
             "damaged or another version, fetch it again"
         )
-    return content
+    return content, found
 
 
 _opening = Lock()
@@ -175,10 +182,10 @@ def load_onnx(path: Path, spec: ModelSpec, runtime: Runtime) -> OnnxModel:
 
 @lru_cache(maxsize=16)
 def _load_onnx(path: Path, spec: ModelSpec, runtime: Runtime) -> OnnxModel:
-    content = read_pinned(path, spec.sha256)
+    content, found = read_pinned(path, spec.sha256)
     session = open_session(content, spec.name, runtime)
     _compare(session, spec)
-    return OnnxModel(spec, session, (load_onnx, (path, spec, runtime)))
+    return OnnxModel(replace(spec, sha256=found), session, (load_onnx, (path, spec, runtime)))
 
 
 def open_session(content: bytes, name: str, runtime: Runtime) -> Any:
@@ -220,7 +227,8 @@ def embedded_manifest(path: Path) -> str | None:
     Raises:
         ModelError: The file is unreadable or no ONNX network.
     """
-    session = open_session(read_pinned(path, ""), path.name, Runtime(threads=1))
+    content, _ = read_pinned(path, "")
+    session = open_session(content, path.name, Runtime(threads=1))
     found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     return found
 

@@ -67,7 +67,7 @@ class ModelSpec:
     """SPDX identifier."""
     citation: str = ""
     sha256: str = ""
-    """Of the ONNX file, hexadecimal; empty if the manifest does not pin it."""
+    """Of the ONNX file, hexadecimal; empty if the manifest does not pin it and it is not open."""
     file: str = ""
     """The ONNX file, relative to the manifest or to the installed package that holds it."""
     package: str = ""

@@ -1,0 +1,5 @@
+"""`python -m cloudmask` is `cloudmask`."""
+
+from cloudmask.local.cli import main
+
+main()

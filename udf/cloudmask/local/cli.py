@@ -1,0 +1,220 @@
+"""The `cloudmask` command."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+except ImportError as error:  # pragma: no cover - depends on the installation
+    sys.exit(f"{error}\nThe command needs more packages: pip install 'openeo-cloudmask[local]'")
+
+from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, models
+from cloudmask.cube import DEFAULT_MODEL
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Cloud and cloud-shadow masks for Sentinel-2. Start with: [bold]cloudmask demo[/bold]",
+)
+
+PresetName = StrEnum("PresetName", list(PRESETS))  # type: ignore[misc]
+
+
+class StitchName(StrEnum):
+    """How tiles are put together."""
+
+    blend = "blend"
+    crop = "crop"
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Read a comma-separated list."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+@app.command(
+    epilog="Examples: [bold]cloudmask mask S2.tif -o mask.tif[/bold] · "
+    "[bold]cloudmask mask S2.tif -o mask.tif -m ukis-6b-l1c --tta 3 --quicklook look.png[/bold] · "
+    "[bold]cloudmask mask S2.vrt -o mask.tif -m my.onnx --preset dn_n0400 --dilate 60[/bold]",
+)
+def mask(  # noqa: PLR0913 - a command's options
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="GeoTIFF or VRT whose bands have names.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="GeoTIFF to make: a class code a pixel.")
+    ],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model", "-m",
+            help="Network by name (see [bold]cloudmask models[/bold]) or path of an .onnx file; "
+            "repeat for an ensemble.",
+        ),
+    ] = [DEFAULT_MODEL],  # noqa: B006 - typer copies it
+    preset: Annotated[
+        PresetName,
+        typer.Option(
+            help="What the numbers mean. dn: reflectance x 10000, 0 = no data, processing "
+            "baseline before 04.00; dn_n0400: the same from baseline 04.00 (January 2022) on, "
+            "with its offset of -1000; cdse: as openEO at Copernicus Data Space gives them; "
+            "reflectance: 0 to 1.",
+        ),
+    ] = PresetName("dn"),
+    bands: Annotated[
+        str | None,
+        typer.Option(help="Names of the file's bands in order, e.g. B02,B03,B04,B08."),
+    ] = None,
+    tta: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=7,
+            help="Augmentations (rotations, flips) to try where the classes are not yet smooth; "
+            "each costs another run. Default: the network's.",
+        ),
+    ] = None,
+    adaptive: Annotated[
+        bool, typer.Option(help="Stop augmenting a tile once its classes are smooth.")
+    ] = True,
+    stitch: Annotated[
+        StitchName,
+        typer.Option(
+            help="blend: mix tiles over their overlap; crop: one tile a pixel, the very mask that "
+            "openEO and dask give.",
+        ),
+    ] = StitchName.blend,
+    tile: Annotated[
+        int | None, typer.Option(help="Edge of a tile in pixels. Default: the network's.")
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="Pixels neighbours share. Default: the network's.")
+    ] = None,
+    resolution: Annotated[
+        str,
+        typer.Option(
+            metavar="model|native|METRES",
+            help="Pixel size to run at: the network's, the file's, or metres. The mask always "
+            "has the file's own pixels.",
+        ),
+    ] = "model",
+    dilate: Annotated[
+        float, typer.Option(metavar="METRES", help="Grow clouds and shadows by so much.")
+    ] = 0.0,
+    probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="Write class probabilities too (*_probabilities.tif)."),
+    ] = False,
+    quicklook: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw scene and mask side by side.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads. Default: the cores there are.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Mask clouds and shadows in one raster file.
+
+    Writes a Cloud-Optimised GeoTIFF on the input's grid: 0 clear, 1 thick cloud, 2 thin cloud,
+    3 cloud shadow, 255 no data, with colours, category names, class shares and the model's name
+    and hash inside, and a QGIS style beside it.
+    """
+    from cloudmask.local.run import FileJob, mask_file
+
+    options = Options(
+        stitch=stitch.value,
+        tile=tile,
+        overlap=overlap,
+        tta=None if tta is None and adaptive else TTA(depth=tta or 0, adaptive=adaptive),
+        output=Output(dilate=dilate),
+        runtime=Runtime(threads=threads),
+    )
+    chances = output.with_name(f"{output.stem}_probabilities.tif") if probabilities else None
+    job = FileJob(
+        source=source, output=output, models=tuple(model), preset=preset.value,
+        bands=_names(bands), options=options, resolution=_resolution(resolution),
+        probabilities=chances, quiet=quiet,
+    )  # fmt: skip
+    summary = mask_file(job)
+    if quicklook:
+        from cloudmask.local.picture import quicklook as draw
+
+        draw(quicklook, source, output, preset.value, job.bands)
+    if not quiet:
+        _say(f"{output}: {summary.sentence()}")
+
+
+def _resolution(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+@app.command("models")
+def list_models() -> None:
+    """List the networks: what they need, whether they are installed, their licence."""
+    table = Table(title="networks", title_justify="left", caption=_CAPTION, caption_justify="left")
+    for heading in ("name", "installed", "bands", "level", "classes", "pixel", "licence"):
+        table.add_column(heading, overflow="fold")
+    for entry in models().values():
+        spec = entry.spec
+        table.add_row(
+            spec.name,
+            "yes" if entry.installed else entry.how_to_install,
+            " ".join(spec.bands),
+            spec.level,
+            str(len(spec.classes)),
+            f"{spec.pixel_size:g} m",
+            spec.licence,
+        )
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+_CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its manifest net.json"
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results.")
+    ] = Path("demo"),
+    model: Annotated[str, typer.Option("--model", "-m", help="Network to use.")] = "ukis-6b-l1c",
+    seed: Annotated[int, typer.Option(help="Which scene to simulate.")] = 0,
+    size: Annotated[int, typer.Option(min=64, help="Edge of the scene in pixels.")] = 768,
+) -> None:
+    """Simulate a scene, mask it with a trained network, score and draw it. Needs no network.
+
+    Writes scene.tif, mask.tif, mask.qml and demo.png.
+    """
+    from cloudmask.local.demo import run_demo
+
+    for line in run_demo(output, model, seed, size):
+        _say(line)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def main() -> None:
+    """Run the command; what went wrong is said in one line, not as a traceback."""
+    try:
+        app()
+    except CloudmaskError as error:
+        typer.echo(f"cloudmask: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("cloudmask: stopped; nothing was left half written", err=True)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

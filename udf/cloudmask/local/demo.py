@@ -1,0 +1,99 @@
+"""The demo: a simulated scene, a real network, a picture with scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rasterio
+from rasterio.transform import Affine
+
+from cloudmask.bands import PRESETS
+from cloudmask.local.picture import coloured, overlaid, panels, stretched
+from cloudmask.local.readers import TRUE_COLOUR, gdal
+from cloudmask.local.run import FileJob, mask_file
+from cloudmask.local.scores import summary
+from cloudmask.local.simulator import SceneSettings, simulate
+from cloudmask.local.writers import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloudmask.local.run import Summary
+    from cloudmask.local.simulator import Scene
+
+
+def run_demo(folder: Path, model: str, seed: int, size: int) -> Iterator[str]:
+    """Simulate, mask, score and draw.
+
+    Args:
+        folder: Where the results go; made if absent.
+        model: Name of the network.
+        seed: Which scene.
+        size: Its edge in pixels of 10 m.
+
+    Yields:
+        What has been done, a line each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = simulate(SceneSettings(shape=(size, size), seed=seed))
+    source, mask, picture = (folder / name for name in ("scene.tif", "mask.tif", "demo.png"))
+    write_scene(source, scene)
+    yield f"{source}: a simulated Sentinel-2 L1C scene, {size} x {size} pixels, 13 bands"
+    done = mask_file(FileJob(source=source, output=mask, models=(model,)))
+    yield f"{mask}: {done.sentence()}"
+    yield f"{mask.with_suffix('.qml')}: its style, QGIS finds it by itself"
+    yield f"{picture}: {draw(picture, scene, mask, model, done)}"
+
+
+def write_scene(path: Path, scene: Scene) -> None:
+    """Write a simulated scene as a GeoTIFF with band descriptions."""
+    numbers = scene.reflectance_dn
+    count, height, width = numbers.shape
+    with (
+        gdal(),
+        beside(path) as partial,
+        rasterio.open(
+            partial,
+            "w",
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=count,
+            dtype="uint16",
+            crs=scene.crs,
+            transform=Affine(*scene.transform),
+            nodata=0,
+            compress="deflate",
+            predictor=2,
+            tiled=True,
+        ) as dataset,
+    ):
+        dataset.write(numbers)
+        dataset.descriptions = scene.bands
+        dataset.update_tags(SOURCE=f"simulated by openeo-cloudmask, seed {scene.settings.seed}")
+
+
+def draw(path: Path, scene: Scene, mask: Path, model: str, done: Summary) -> str:
+    """Draw scene, truth and mask side by side; return the scores as a sentence."""
+    with rasterio.open(mask) as dataset:
+        classes = dataset.read(1)
+    scores = summary(classes, scene.truth)
+    sentence = ", ".join(
+        f"{name} F1 {each.f1:.2f} (precision {each.precision:.2f}, recall {each.recall:.2f})"
+        for name, each in scores.items()
+    )
+    numbers = scene.reflectance_dn[[scene.bands.index(band) for band in TRUE_COLOUR]]
+    preset = PRESETS["dn"]
+    view = stretched(preset.reflectance(numbers), preset.valid(numbers))
+    panels(
+        path,
+        {
+            "simulated scene": view,
+            "truth": coloured(scene.truth),
+            f"mask by {model}": overlaid(view, classes),
+        },
+        f"mask against truth: {sentence}",
+        done.shares,
+    )
+    return sentence

@@ -1,0 +1,132 @@
+"""Pictures for people: the scene, the mask over it, a legend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rasterio.enums import Resampling
+
+from cloudmask.bands import as_preset
+from cloudmask.classes import CLASSES, CLEAR, NO_DATA, NO_DATA_CLASS
+from cloudmask.local.readers import Raster, opened, true_colour
+from cloudmask.local.writers import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cloudmask.bands import Preset
+
+LONGEST = 1400
+"""Pixels of a panel's longer edge."""
+
+PANEL_INCHES = 5.5
+
+GAMMA = 1 / 1.6
+"""Brightens the dark, as eyes do."""
+
+
+def stretched(reflectance: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Make a picture of reflectance.
+
+    Args:
+        reflectance: (1 or 3, y, x), red green blue.
+        valid: (y, x); the rest becomes white.
+
+    Returns:
+        (y, x, 3), 0..1, all bands stretched alike so that colours stay true.
+    """
+    low, high = np.percentile(reflectance[:, valid], [1, 98]) if valid.any() else (0.0, 1.0)
+    scaled = np.clip((reflectance - low) / max(high - low, 1e-6), 0, 1) ** GAMMA
+    picture = np.moveaxis(np.broadcast_to(scaled, (3, *valid.shape)), 0, -1).copy()
+    picture[~valid] = 1
+    return picture
+
+
+def coloured(classes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Paint class codes (y, x) as (y, x, 3), 0..1, no data white."""
+    painted = np.ones((*classes.shape, 3), np.float32)
+    for each in CLASSES:
+        painted[classes == each.code] = np.array(each.colour) / 255
+    return painted
+
+
+def overlaid(picture: NDArray[np.float32], classes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Lay the masked classes over a picture (y, x, 3); the clear ground shows through."""
+    painted = coloured(classes)
+    share = np.where((classes == CLEAR) | (classes == NO_DATA), 0.0, 0.7)[..., None]
+    return (picture * (1 - share) + painted * share).astype(np.float32)
+
+
+def panels(
+    path: Path, pictures: Mapping[str, NDArray[np.float32]], title: str, shares: Mapping[str, float]
+) -> None:
+    """Draw pictures side by side with a legend of the classes, as PNG.
+
+    Args:
+        path: File to make.
+        pictures: Heading -> (y, x, 3), 0..1, all of one shape.
+        title: Heading of the whole, may have several lines.
+        shares: Class name -> percentage, for the legend.
+    """
+    from matplotlib.figure import Figure
+
+    height, width = next(iter(pictures.values())).shape[:2]
+    tall = PANEL_INCHES * min(2.0, height / width)
+    size = (PANEL_INCHES * len(pictures), tall + 1.1 + 0.25 * title.count("\n"))
+    figure = Figure(figsize=size, layout="constrained")
+    smooth = "antialiased" if max(height, width) > 500 else "nearest"  # noqa: PLR2004
+    for axes, (heading, picture) in zip(
+        np.atleast_1d(figure.subplots(1, len(pictures))), pictures.items(), strict=True
+    ):
+        axes.imshow(picture, interpolation=smooth)
+        axes.set_title(heading, fontsize=11)
+        axes.set_axis_off()
+    figure.suptitle(title, fontsize=12)
+    handles = _legend(shares)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    with beside(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)
+
+
+def _legend(shares: Mapping[str, float]) -> list[Any]:
+    from matplotlib.patches import Patch
+
+    paints = [(each, np.array(each.colour) / 255) for each in CLASSES]
+    return [
+        Patch(facecolor=paint, edgecolor="0.4", label=f"{each.title} {shares[each.name]:.1f} %")
+        for each, paint in [*paints, (NO_DATA_CLASS, np.ones(3))]
+    ]
+
+
+def quicklook(
+    path: Path, source: Path, mask: Path, preset: str | Preset, bands: Sequence[str] | None = None
+) -> None:
+    """Draw a raster and its mask side by side.
+
+    Args:
+        path: PNG to make.
+        source: The raster that was masked.
+        mask: Its mask.
+        preset: What the raster's numbers mean.
+        bands: Names of the raster's bands.
+    """
+    with opened(source) as dataset:
+        own = [value for value in dataset.nodatavals if value is not None]
+        full = as_preset(preset, own)
+        numbers = Raster(dataset, true_colour(dataset, bands), None).thumbnail(LONGEST)
+    with opened(mask) as dataset:
+        shape = numbers.shape[1:]
+        classes = dataset.read(1, out_shape=shape, resampling=Resampling.nearest)
+        tags: dict[str, Any] = dataset.tags()
+    picture = stretched(full.reflectance(numbers), full.valid(numbers))
+    names = [each.name for each in (*CLASSES, NO_DATA_CLASS)]
+    panels(
+        path,
+        {"scene": picture, "mask over the scene": overlaid(picture, classes)},
+        f"{source.name}   ({tags['MODEL']})",
+        {name: float(tags[f"PERCENT_{name.upper()}"]) for name in names},
+    )

@@ -1,0 +1,48 @@
+"""A progress bar on a terminal, nothing in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Task
+
+MEGA = 1e6
+
+
+class _Megapixels(ProgressColumn):
+    """Show pixels done, of how many, and how fast."""
+
+    def render(self, task: Task) -> Text:
+        speed = f", {task.speed / MEGA:.2f}/s" if task.speed else ""
+        return Text(f"{task.completed / MEGA:.1f} of {(task.total or 0) / MEGA:.1f} Mpx{speed}")
+
+
+@contextmanager
+def pixel_bar(title: str, pixels: int, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error while pixels are done.
+
+    Args:
+        title: What is being done.
+        pixels: All there are to do.
+        quiet: Show nothing.
+
+    Yields:
+        A function to be called with the number of pixels done since its last call.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _pixels: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), _Megapixels(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=pixels)
+        yield lambda done: bar.advance(task, done)
+        bar.update(task, completed=pixels)

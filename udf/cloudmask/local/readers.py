@@ -1,0 +1,178 @@
+"""Rasters as rows: anything GDAL opens with a band description or a name for each band."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.windows import Window
+
+from cloudmask.bands import Preset, as_preset, canonical, check_dtype, misfit, positions, warn_once
+from cloudmask.errors import BandError, CubeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cloudmask.local.grid import Regrid
+    from cloudmask.windows import Span
+
+CACHE_MIB = 64
+"""What GDAL may keep of a file; its default is a twentieth of the machine."""
+
+TRUE_COLOUR = ("B04", "B03", "B02")
+
+
+@contextmanager
+def gdal(**options: Any) -> Iterator[None]:
+    """Use GDAL with a small cache and quiet sidecar handling."""
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, **options):
+        yield
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Any]:
+    """Open a raster.
+
+    Raises:
+        CubeError: GDAL cannot.
+    """
+    try:
+        dataset = rasterio.open(path)
+    except RasterioIOError as error:
+        raise CubeError(
+            f"{path}: cannot be read as a raster ({error}); GeoTIFF and VRT can"
+        ) from error
+    with dataset:
+        yield dataset
+
+
+def band_labels(dataset: Any, names: Sequence[str] | None) -> list[str]:
+    """Name the bands of a raster.
+
+    Raises:
+        BandError: The file does not name them, or the given names are too few or too many.
+    """
+    if names is not None:
+        if len(names) != dataset.count:
+            raise BandError(
+                f"bands {','.join(names)}: {len(names)} names for {dataset.count} bands; name "
+                "every band of the file, in its order"
+            )
+        return list(names)
+    labels = [description or "" for description in dataset.descriptions]
+    if not any(labels):
+        raise BandError(
+            f"{dataset.name}: its {dataset.count} bands have no descriptions; name them in their "
+            "order, for example --bands B02,B03,B04,B08"
+        )
+    return labels
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Chosen bands of an open raster, in rows (a `cloudmask.scene.RowSource`)."""
+
+    dataset: Any
+    """Open rasterio dataset, on whatever grid."""
+    indexes: tuple[int, ...]
+    """1-based bands of it, in the network's order."""
+    absent: float | None
+    """Number to put where the file's own mask says that nothing is."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(band, y, x)."""
+        return len(self.indexes), self.dataset.height, self.dataset.width
+
+    def read(self, rows: Span) -> NDArray[np.generic]:
+        """See `RowSource`."""
+        window = Window(0, rows.start, self.dataset.width, rows.size)
+        if not rows.size:
+            return np.zeros((len(self.indexes), 0, self.dataset.width), self._dtype)
+        numbers: NDArray[np.generic] = self.dataset.read(list(self.indexes), window=window)
+        if self.absent is not None and self._masked:
+            numbers[:, self.dataset.dataset_mask(window=window) == 0] = self.absent
+        return numbers
+
+    @property
+    def _dtype(self) -> str:
+        return str(np.result_type(*(self.dataset.dtypes[index - 1] for index in self.indexes)))
+
+    @property
+    def _masked(self) -> bool:
+        """Whether the file has a mask or alpha band of its own."""
+        return MaskFlags.per_dataset in self.dataset.mask_flag_enums[self.indexes[0] - 1]
+
+    def thumbnail(self, longest: int) -> NDArray[np.generic]:
+        """Read everything, made small: (band, y, x) with at most `longest` pixels an edge."""
+        scale = max(1.0, max(self.dataset.height, self.dataset.width) / longest)
+        shape = tuple(
+            max(1, round(size / scale)) for size in (self.dataset.height, self.dataset.width)
+        )
+        numbers: NDArray[np.generic] = self.dataset.read(
+            list(self.indexes), out_shape=(len(self.indexes), *shape), resampling=Resampling.nearest
+        )
+        return numbers
+
+
+def choose(
+    dataset: Any, wanted: Sequence[str], preset: str | Preset, names: Sequence[str] | None = None
+) -> tuple[Raster, Preset]:
+    """Find the network's bands in a raster, and what its numbers mean.
+
+    Args:
+        dataset: Open rasterio dataset.
+        wanted: The network's bands.
+        preset: What the numbers mean; the file's own no-data value is added to it.
+        names: Names of the file's bands, if its descriptions will not do.
+
+    Raises:
+        BandError: A band is missing.
+        CubeError: The numbers are complex.
+    """
+    found = [number + 1 for number in positions(band_labels(dataset, names), wanted)]
+    for index in found:
+        check_dtype(np.dtype(dataset.dtypes[index - 1]))
+    own = {dataset.nodatavals[index - 1] for index in found} - {None}
+    full = as_preset(preset, own)
+    raster = Raster(dataset, tuple(found), _absent(dataset, full))
+    return raster, full
+
+
+def _absent(dataset: Any, preset: Preset) -> float | None:
+    """Choose a number that means no data in this file."""
+    if np.dtype(dataset.dtypes[0]).kind == "f":
+        return float("nan")
+    return preset.nodata[0] if preset.nodata else None
+
+
+@contextmanager
+def on_grid(raster: Raster, regrid: Regrid) -> Iterator[Raster]:
+    """Give a raster on the network's grid."""
+    if regrid.trivial:
+        yield raster
+        return
+    with regrid.warped(raster.dataset, raster.absent) as warped:
+        yield Raster(warped, raster.indexes, raster.absent)
+
+
+def warn_of_misfit(raster: Raster, preset: Preset) -> None:
+    """Look at some pixels before the work starts, and warn if the preset cannot be right."""
+    sample = raster.thumbnail(256)
+    warn_once(f"{raster.dataset.name}:{id(raster)}", misfit(sample, preset))
+
+
+def true_colour(dataset: Any, names: Sequence[str] | None = None) -> tuple[int, ...]:
+    """Choose 1-based bands for a picture: red, green, blue if present, else the first."""
+    labels = [canonical(label) for label in (names or dataset.descriptions)]
+    if set(TRUE_COLOUR) <= set(labels):
+        return tuple(labels.index(band) + 1 for band in TRUE_COLOUR)
+    return (1,)

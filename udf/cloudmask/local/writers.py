@@ -1,0 +1,216 @@
+"""Masks as Cloud-Optimised GeoTIFF, written beside and renamed, so that a file is whole or absent.
+
+Rows are written to a plain tiled GeoTIFF as they come; GDAL's COG driver then makes the overviews
+(by mode: an average of class codes means nothing) and puts them in order.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.windows import Window
+
+from cloudmask.classes import CLASSES, NO_DATA
+from cloudmask.errors import CubeError
+from cloudmask.local.style import category_names, colour_table, qgis_style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from cloudmask.windows import Span
+
+PROBABILITY_STEPS = 250
+"""Probabilities are stored as whole numbers 0..250, with a scale that GDAL and QGIS apply."""
+
+BLOCK = 512
+
+
+@dataclass
+class Counts:
+    """How many pixels of each class have been written."""
+
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+
+    def add(self, classes: NDArray[np.uint8]) -> None:
+        """Count class codes."""
+        self.pixels += np.bincount(classes.ravel(), minlength=256)
+
+    def shares(self) -> dict[str, float]:
+        """Give the percentage of each class among valid pixels, and of no data among all."""
+        total, absent = int(self.pixels.sum()), int(self.pixels[NO_DATA])
+        valid = max(1, total - absent)
+        percent = {each.name: 100 * int(self.pixels[each.code]) / valid for each in CLASSES}
+        return percent | {"no_data": 100 * absent / max(1, total)}
+
+    def tags(self) -> dict[str, str]:
+        """Give the shares as GeoTIFF tags."""
+        return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in self.shares().items()}
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write to; renamed to `path` if all goes well.
+
+    Whatever stood at `path` stays until then.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        Path(f"{partial}.aux.xml").unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Read the process's file mode mask, which can only be read by setting it."""
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all."""
+    with beside(path) as partial:
+        partial.write_text(text, "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A plain GeoTIFF that takes rows."""
+
+    dataset: Any
+
+    def write(self, rows: Span, values: NDArray[np.uint8]) -> None:
+        """Write (band, rows, x)."""
+        window = Window(0, rows.start, self.dataset.width, rows.size)
+        self.dataset.write(values, window=window)
+
+
+class MaskWriter:
+    """Takes rows of classes, and of probabilities if wanted; `finish` makes the files appear."""
+
+    def __init__(self, path: Path, like: Any, probabilities: Path | None = None) -> None:
+        """Open beside `path`.
+
+        Args:
+            path: GeoTIFF to make.
+            like: Open rasterio dataset whose grid the mask has.
+            probabilities: GeoTIFF of class probabilities to make as well.
+        """
+        self.counts = Counts()
+        self._path, self._probabilities = path, probabilities
+        self._like = like
+        self._stack = ExitStack()
+
+    def __enter__(self) -> MaskWriter:
+        folder = self._path.parent
+        if not folder.is_dir():
+            raise CubeError(f"{folder}: there is no such folder to write {self._path.name} to")
+        self._raw_classes = self._raw(self._path, 1)
+        self._raw_spread = self._raw(self._path, len(CLASSES)) if self._probabilities else None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _raw(self, path: Path, count: int) -> Raw:
+        partial = Path(
+            self._stack.enter_context(
+                tempfile.NamedTemporaryFile(
+                    prefix=f".{path.stem}.", suffix=".rows.tif", dir=path.parent
+                )
+            ).name
+        )
+        dataset = rasterio.open(
+            partial,
+            "w",
+            driver="GTiff",
+            height=self._like.height,
+            width=self._like.width,
+            count=count,
+            dtype="uint8",
+            crs=self._like.crs,
+            transform=self._like.transform,
+            nodata=NO_DATA,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            compress="deflate",
+            zlevel=1,
+            interleave="band",
+            bigtiff="if_safer",
+        )
+        self._stack.callback(dataset.close)
+        return Raw(dataset)
+
+    def write(
+        self, rows: Span, classes: NDArray[np.uint8], spread: NDArray[np.float32] | None = None
+    ) -> None:
+        """Write rows: classes (rows, x) and, if wanted, probabilities (4, rows, x)."""
+        self.counts.add(classes)
+        self._raw_classes.write(rows, classes[None])
+        if self._raw_spread is not None:
+            assert spread is not None, "probabilities were asked for"
+            self._raw_spread.write(rows, stored_probabilities(spread))
+
+    def finish(self, tags: Mapping[str, str]) -> None:
+        """Make the files: GeoTIFF, QGIS style, category names, and probabilities if wanted."""
+        every = {**tags, **self.counts.tags()}
+        self._dress_classes(every)
+        if self._probabilities and self._raw_spread is not None:
+            self._dress_spread(every)
+            _make_cog(self._raw_spread.dataset, self._probabilities, "AVERAGE")
+        _make_cog(self._raw_classes.dataset, self._path, "MODE")
+        write_text(self._path.with_suffix(".qml"), qgis_style())
+        write_text(Path(f"{self._path}.aux.xml"), category_names())
+
+    def _dress_classes(self, tags: Mapping[str, str]) -> None:
+        dataset = self._raw_classes.dataset
+        dataset.write_colormap(1, colour_table())
+        dataset.set_band_description(1, "class")
+        names = {f"CLASS_{each.code}": each.title for each in CLASSES}
+        dataset.update_tags(**tags, **names)
+
+    def _dress_spread(self, tags: Mapping[str, str]) -> None:
+        assert self._raw_spread is not None
+        dataset = self._raw_spread.dataset
+        dataset.scales = (1 / PROBABILITY_STEPS,) * len(CLASSES)
+        for each in CLASSES:
+            dataset.set_band_description(each.code + 1, each.name)
+        dataset.update_tags(**tags)
+
+
+def stored_probabilities(spread: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Turn probabilities 0..1, NaN for no data, into 0..250 and 255."""
+    steps = np.rint(np.nan_to_num(spread) * PROBABILITY_STEPS).astype(np.uint8)
+    steps[np.isnan(spread)] = NO_DATA
+    return steps
+
+
+def _make_cog(raw: Any, path: Path, resampling: str) -> None:
+    """Close the rows and copy them to a Cloud-Optimised GeoTIFF."""
+    raw.close()
+    with beside(path) as partial:
+        rasterio.shutil.copy(
+            raw.name,
+            str(partial),
+            driver="COG",
+            compress="DEFLATE",
+            blocksize=BLOCK,
+            overview_resampling=resampling,
+            bigtiff="IF_SAFER",
+        )
