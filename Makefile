@@ -42,7 +42,7 @@ format: $(VENV)/.lint ## rewrite the sources in the house style
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench ## measure us and the peers, update the README's tables
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 wheel: $(VENV)/.lint ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build

@@ -139,7 +139,7 @@ def _asset(spec: ModelSpec, size: int) -> dict[str, Any]:
         "roles": ["mlm:model", "mlm:weights"],
         "mlm:artifact_type": "onnx",
         "file:size": size,
-        "file:checksum": SHA256_MULTIHASH + spec.sha256,
+        **({"file:checksum": SHA256_MULTIHASH + spec.sha256} if spec.sha256 else {}),
         **({"cloudmask:package": spec.package} if spec.package else {}),
         **({"cloudmask:extra": spec.extra} if spec.extra else {}),
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from cloudmask.checks import whole
 from cloudmask.errors import OptionError
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class TTA:
 
     def __post_init__(self) -> None:
         """Refuse depths that there are no symmetries for."""
-        if self.depth not in range(len(SYMMETRIES)):
+        object.__setattr__(self, "depth", whole("tta depth", self.depth, least=0))
+        if self.depth >= len(SYMMETRIES):
             raise OptionError(
-                f"tta depth={self.depth!r}: must be a whole number from 0 (none) to 7 (all "
-                "rotations and flips)"
+                f"tta depth={self.depth!r}: must be from 0 (none) to 7 (all rotations and flips)"
             )
 
     @property

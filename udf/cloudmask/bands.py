@@ -104,6 +104,9 @@ def aliases_of(band: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+FILL_VALUES = 1e9
+"""No instrument stores such numbers, whatever the preset; GDAL's and netCDF's fills are larger."""
+
 LARGEST_REFLECTANCE = 100.0
 """What no scene reflects: such a number is a fill value, so no data."""
 
@@ -140,6 +143,7 @@ class Preset:
         Returns:
             (y, x), True where every band has a number.
         """
+        raw = _wide(raw)
         good = np.ones(raw.shape[1:], bool)
         limit = LARGEST_REFLECTANCE / self.scale
         bounded = _largest(raw.dtype) <= limit
@@ -154,12 +158,18 @@ class Preset:
 
     def reflectance(self, raw: NDArray[np.generic]) -> NDArray[np.float32]:
         """Convert numbers of any shape to reflectance; no data gives any number."""
-        result = raw.astype(np.float32)
+        with np.errstate(over="ignore"):  # a fill value beyond float32 is no data anyway
+            result = raw.astype(np.float32)
         if self.offset:
             result += np.float32(self.offset)
         if self.scale != 1:
             result *= np.float32(self.scale)
         return result
+
+
+def _wide(raw: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Give half precision room for no-data values and limits that it cannot hold."""
+    return raw.astype(np.float32) if raw.dtype == np.float16 else raw
 
 
 def _largest(dtype: np.dtype[np.generic]) -> float:
@@ -198,7 +208,7 @@ def find_preset(preset: str | Preset) -> Preset:
     """
     if isinstance(preset, Preset):
         return preset
-    if preset not in PRESETS:
+    if preset not in tuple(PRESETS):  # a list has no hash, but can be compared
         raise OptionError(
             f"preset={preset!r}: choose one of {', '.join(PRESETS)}, or give a Preset with scale, "
             "offset and nodata"
@@ -233,7 +243,7 @@ def misfit(sample: NDArray[np.generic], preset: Preset) -> str | None:
     if raw.size == 0:
         return None
     low, high = np.percentile(preset.reflectance(raw), [1, 99])
-    if 0.005 <= high <= 10 and low >= -0.05:  # noqa: PLR2004 - read with the sentence below
+    if 0.0005 <= high <= 10 and low >= -0.05:  # noqa: PLR2004 - read with the sentence below
         return None
     return (
         f"preset {preset.name!r} gives reflectances from {low:.4g} to {high:.4g} (1st to 99th "
@@ -244,10 +254,11 @@ def misfit(sample: NDArray[np.generic], preset: Preset) -> str | None:
 
 def _plausible(flat: NDArray[np.generic], preset: Preset) -> NDArray[np.bool_]:
     """Tell which pixels of (band, 1, n) have numbers, be they far too large."""
-    finite = np.isfinite(flat[:, 0].astype(np.float64)).all(axis=0)
+    numbers = flat[:, 0].astype(np.float64)
+    good = (np.abs(numbers) < FILL_VALUES).all(axis=0)
     for value in preset.nodata:
-        finite &= (flat[:, 0] != value).all(axis=0)
-    return np.asarray(finite)
+        good &= (numbers != value).all(axis=0)
+    return np.asarray(good)
 
 
 _warned: set[str] = set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import ndimage
 
+from cloudmask.checks import choice, finite
 from cloudmask.errors import OptionError
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ class Output:
 
     def __post_init__(self) -> None:
         """Refuse unknown layouts and classes and negative distances."""
-        if self.layout not in LAYOUT_BANDS:
-            raise OptionError(f"layout={self.layout!r}: choose one of {', '.join(LAYOUT_BANDS)}")
-        object.__setattr__(self, "masked", tuple(self.masked))
+        choice("layout", self.layout, tuple(LAYOUT_BANDS))
+        object.__setattr__(self, "masked", tuple(np.atleast_1d(self.masked).tolist()))
         if not set(self.masked) <= {THICK, THIN, SHADOW}:
             raise OptionError(
                 f"masked={self.masked}: choose among 1 thick cloud, 2 thin cloud, 3 cloud shadow"
             )
+        object.__setattr__(self, "dilate", finite("dilate", self.dilate))
         if not 0 <= self.dilate <= LARGEST_DILATION:
             raise OptionError(f"dilate={self.dilate}: must be 0 to {LARGEST_DILATION:g} metres")
 

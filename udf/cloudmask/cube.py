@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,11 +79,14 @@ def mask_clouds(
         PresetWarning: The values cannot be what the preset says; once a call.
     """
     job = _Job(options.ensemble(model), as_preset(preset), options, str(uuid4()))
-    array = _as_array(cube, job.ensemble.spec.bands, bands)
-    axes = _Axes.of(array)
-    ordered = _selected(array, axes, job.ensemble.spec.bands, bands)
-    answer = job.run(ordered.data)
-    return _labelled(answer, array, axes, job)
+    wanted = job.ensemble.spec.bands
+    if isinstance(cube, xr.Dataset):
+        cube, bands = _stacked(cube, wanted, bands), None
+    if not isinstance(cube, xr.DataArray):
+        raise CubeError(f"{type(cube).__name__}: an xarray DataArray or Dataset is needed")
+    axes = _Axes.of(cube)
+    answer = job.run(_selected(cube, axes, wanted, bands).data)
+    return _labelled(answer, cube, axes, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +132,47 @@ def _one_of(array: xr.DataArray, role: str) -> Hashable | None:
     return present[0] if present else None
 
 
-def _as_array(
-    cube: xr.DataArray | xr.Dataset, wanted: Sequence[str], bands: Sequence[str] | None
-) -> xr.DataArray:
-    """Stack the variables of a Dataset that the network needs."""
-    if isinstance(cube, xr.DataArray):
-        return cube
-    if not isinstance(cube, xr.Dataset):
-        raise CubeError(f"{type(cube).__name__}: an xarray DataArray or Dataset is needed")
-    names = list(cube.data_vars)
-    found = positions(bands or names, wanted)
-    chosen = cube[[names[number] for number in found]]
+def _stacked(cube: xr.Dataset, wanted: Sequence[str], bands: Sequence[str] | None) -> xr.DataArray:
+    """Stack the variables of a Dataset that the network needs, in its order."""
+    variables = list(cube.data_vars)
+    labels = _given(bands, len(variables)) or variables
+    chosen = cube[[variables[number] for number in positions(labels, wanted)]]
     dim = next(name for name in DIMENSIONS["band"] if name not in chosen.dims)
-    return chosen.to_dataarray(dim=dim)
+    return chosen.to_dataarray(dim=dim).assign_coords({dim: list(wanted)})
+
+
+def _given(bands: Sequence[str] | None, count: int) -> list[str] | None:
+    """Check the names that the caller gives."""
+    if bands is None:
+        return None
+    if len(bands) != count:
+        raise CubeError(
+            f"bands={', '.join(map(str, bands))}: {len(bands)} names for {count} "
+            f"band{'s' if count > 1 else ''}; name every band of the cube in its order"
+        )
+    return list(bands)
 
 
 def _band_labels(array: xr.DataArray, band: Hashable) -> list[object]:
     """List the names of the bands, as openEO, odc-stac or rioxarray give them."""
-    if band not in array.coords:
-        return []
-    labels: list[object] = list(array[band].values)
+    labels: list[object] = list(array[band].values) if band in array.coords else []
     names = array.attrs.get("long_name")
-    if all(isinstance(label, (int, np.integer)) for label in labels) and isinstance(
-        names, (tuple, list)
-    ):
-        return list(names)  # rioxarray numbers the bands and puts their names there
+    numbered = all(isinstance(label, (int, np.integer)) for label in labels)
+    if numbered and isinstance(names, (str, tuple, list)):
+        # rioxarray numbers the bands and puts their names there; the one of a single band bare.
+        return [names] if isinstance(names, str) else list(names)
     return labels
+
+
+def _with_band_dimension(array: xr.DataArray, axes: _Axes, wanted: Sequence[str]) -> xr.DataArray:
+    """Give a cube of one band the dimension it lacks.
+
+    The name of that band is a scalar coordinate (`cube.sel(bands="B04")` leaves one); without
+    one it is the network's, if that takes a single band.
+    """
+    scalars = [name for name in DIMENSIONS["band"] if name in array.coords]
+    label = array[scalars[0]].item() if scalars else wanted[0]
+    return array.drop_vars(scalars).expand_dims({axes.band: [label]})
 
 
 def _selected(
@@ -162,13 +181,8 @@ def _selected(
     """Give the network's bands in its order, dimensions as (time, band, y, x)."""
     check_dtype(array.dtype)
     if axes.band not in array.dims:
-        array = array.expand_dims({axes.band: list(bands or wanted[:1])})
-    labels = list(bands) if bands is not None else _band_labels(array, axes.band)
-    if bands is not None and len(labels) != array.sizes[axes.band]:
-        raise CubeError(
-            f"bands={', '.join(map(str, labels))}: {len(labels)} names for "
-            f"{array.sizes[axes.band]} bands; name every band of the cube in its order"
-        )
+        array = _with_band_dimension(array, axes, wanted)
+    labels = _given(bands, array.sizes[axes.band]) or _band_labels(array, axes.band)
     chosen = array.isel({axes.band: positions(labels, wanted)})
     return chosen.transpose(*axes.ordered)
 
@@ -260,6 +274,11 @@ class _Job:
         """Answer chunk by chunk; a task sees its chunk and the halo, never the scene."""
         import dask.array as da
 
+        if any(math.isnan(size) for size in stack.shape):
+            raise CubeError(
+                f"shape {stack.shape}: sizes of chunks are not known; call compute_chunk_sizes() "
+                "on the dask array first"
+            )
         grid = _Grid.of(stack.shape[2:], self)
         if 0 in stack.shape:
             shape = (len(stack), len(self.options.output.bands), *stack.shape[2:])

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cloudmask.errors import ModelError, OptionError
+from cloudmask.checks import whole
+from cloudmask.errors import ModelError
 from cloudmask.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         """Refuse thread numbers below 1."""
-        if self.threads is not None and self.threads < 1:
-            raise OptionError(f"threads={self.threads}: must be 1 or more, or None to choose")
-        object.__setattr__(self, "providers", tuple(self.providers))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", whole("threads", self.threads, least=1))
+        object.__setattr__(self, "providers", tuple(np.atleast_1d(self.providers).tolist()))
 
     @property
     def intra_op_threads(self) -> int:
@@ -113,8 +114,23 @@ class OnnxModel:
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Model`."""
-        (answer,) = self._session.run(None, {self.spec.input_name: self._standardised(tiles)})
+        answer = self._run(self._standardised(tiles))
+        wanted = (len(tiles), len(self.spec.classes), *tiles.shape[2:])
+        if answer.shape != wanted:
+            raise ModelError(
+                f"model {self.spec.name!r} answers with shape {answer.shape} instead of {wanted}; "
+                "it must give each class a probability for each pixel of the tile"
+            )
         return _softmax(answer) if self.spec.softmax else answer
+
+    def _run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            (answer,) = self._session.run(None, {self.spec.input_name: tiles})
+        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+            raise ModelError(
+                f"model {self.spec.name!r} failed on tiles of shape {tiles.shape}: {error}"
+            ) from error
+        return answer
 
     @cached_property
     def _mean_and_std(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -250,6 +266,11 @@ def _compare(session: Any, spec: ModelSpec) -> None:
             raise ModelError(
                 f"{where} {kind} is {tensor.type} of shape {tensor.shape}, must be float32 of "
                 f"(n, {what}, y, x)"
+            )
+        if isinstance(tensor.shape[0], int):
+            raise ModelError(
+                f"{where} {kind} is for batches of {tensor.shape[0]} only; export the network "
+                "with a free (dynamic) batch dimension"
             )
         if isinstance(tensor.shape[1], int) and tensor.shape[1] != wanted:
             raise ModelError(f"{where} {kind} has {tensor.shape[1]} {what}, manifest has {wanted}")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cloudmask.checks import choice, finite, whole
 from cloudmask.classes import Output
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import ModelError, OptionError
 from cloudmask.model import Runtime
 from cloudmask.registry import find
+from cloudmask.spec import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudmask.augment import TTA
     from cloudmask.model import Model
-    from cloudmask.spec import ModelSpec
     from cloudmask.windows import Stitch, Tiling
 
     SomeModel = str | Path | Model
@@ -50,12 +51,11 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot work; the tiling itself is checked with the network."""
-        for name in ("batch", "chunk", "pixel_size"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"{name}={value}: must be greater than 0")
-        if self.stitch not in ("crop", "blend"):
-            raise OptionError(f"stitch={self.stitch!r}: choose 'crop' or 'blend'")
+        choice("stitch", self.stitch, ("crop", "blend"))
+        for name in ("batch", "chunk"):
+            object.__setattr__(self, name, whole(name, getattr(self, name), least=1))
+        if self.pixel_size is not None and not finite("pixel_size", self.pixel_size) > 0:
+            raise OptionError(f"pixel_size={self.pixel_size}: must be greater than 0 metres")
 
     def tiling(self, spec: ModelSpec) -> Tiling:
         """Choose tile and overlap for a network."""
@@ -71,7 +71,7 @@ class Options:
         Raises:
             ModelError: One is unknown, absent or damaged, or they do not fit together.
         """
-        some = [models] if isinstance(models, (str, Path)) or callable(models) else list(models)
+        some = models if isinstance(models, (list, tuple)) else [models]
         opened = tuple(self._opened(model) for model in some)
         if not opened:
             raise ModelError("no model given: name one, `cloudmask models` lists them")
@@ -81,5 +81,13 @@ class Options:
             model.spec.tiling(self.tiling(ensemble.spec).tile)
         return ensemble
 
-    def _opened(self, model: SomeModel) -> Model:
-        return find(model).load(self.runtime) if isinstance(model, (str, Path)) else model
+    def _opened(self, model: Any) -> Model:
+        if isinstance(model, (str, Path)):
+            return find(model).load(self.runtime)
+        if not callable(model) or not isinstance(getattr(model, "spec", None), ModelSpec):
+            raise ModelError(
+                f"model {model!r}: give a name, the path of an .onnx file, an opened network or a "
+                "list of them"
+            )
+        opened: Model = model
+        return opened

@@ -123,7 +123,7 @@ def predict_rows(
     stitcher = make_stitcher(len(ensemble.spec.classes), plan.y, plan.x, plan.tiling)
     start = plan.y.out.start
     for number, placement in enumerate(plan.y.placements):
-        numbers.hold(plan.y.needs(number), from_row=start)
+        numbers.hold(plan.y.needs(number))
         for batch in _batches(_tiles(numbers, plan, placement, progress), plan.batch):
             answers = ensemble(np.stack([tile.values for tile in batch]))
             for tile, answer in zip(batch, answers, strict=True):
@@ -132,7 +132,9 @@ def predict_rows(
         stop = plan.y.settled(number)
         if stop > start:
             rows = Span(start, stop)
-            yield Rows(rows, stitcher.take(stop), numbers.valid(rows, plan.x.out))
+            valid, probabilities = numbers.valid(rows, plan.x.out), stitcher.take(stop)
+            probabilities[:, ~valid] = 0
+            yield Rows(rows, probabilities, valid)
             start = stop
 
 
@@ -207,17 +209,11 @@ class _NumberBand:
         self._raw: NDArray[np.generic] | None = None
         self._valid = np.zeros((0, source.shape[2]), bool)
 
-    def hold(self, needed: Span, from_row: int) -> None:
-        """Forget the rows before what is needed, read those that lack.
-
-        Args:
-            needed: Rows that the next tiles can touch.
-            from_row: First row not given out yet, whose validity is still asked for.
-        """
-        start = min(needed.start, from_row)
-        kept = self._rows.common(Span(start, needed.stop))
+    def hold(self, needed: Span) -> None:
+        """Forget the rows before what the next tiles can touch, read those that lack."""
+        kept = self._rows.common(needed)
         if not kept.size:
-            kept = Span(start, start)
+            kept = Span(needed.start, needed.start)
         fresh = Span(kept.stop, max(kept.stop, needed.stop))
         raw = self._source.read(fresh)
         old = slice(kept.start - self._rows.start, kept.stop - self._rows.start)

@@ -9,12 +9,14 @@ it, what it answers, whose it is. Tiling and augmentation stand under
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cloudmask.augment import TTA
 from cloudmask.bands import canonical
+from cloudmask.checks import whole
 from cloudmask.classes import code_of
 from cloudmask.errors import ModelError
 from cloudmask.windows import Tiling
@@ -28,6 +30,12 @@ METADATA_KEY = "stac_mlm_item"
 SHA256_MULTIHASH = "1220"
 """What a sha256 starts with as a multihash (function code 0x12, 0x20 bytes), STAC file
 extension."""
+
+
+_TEXTS = (
+    "name", "input_name", "title", "version", "level", "licence", "citation", "sha256", "file",
+    "package", "extra",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,26 +85,44 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise ModelError(
-                f"model {self.name!r}: bands {self.bands} must be some, all different"
-            )
-        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):  # noqa: PLR2004
-            raise ModelError(
-                f"model {self.name!r}: classes {self.classes} must be two or more, all different"
-            )
-        for name, values in (("mean", self.mean), ("stddev", self.std)):
-            if values and len(values) != len(self.bands):
-                raise ModelError(
-                    f"model {self.name!r}: {len(values)} values of {name} for "
-                    f"{len(self.bands)} bands; there must be one a band"
-                )
-        if any(not value > 0 for value in self.std) or not self.pixel_size > 0:
-            raise ModelError(
-                f"model {self.name!r}: stddev {self.std} and pixel size {self.pixel_size} must be "
-                "greater than 0"
-            )
+        self._check_texts()
+        self._check_names()
+        self._check_scaling()
         self.tiling()
+
+    def _check_texts(self) -> None:
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                self._refuse(f"{name} {getattr(self, name)!r} is no text")
+        if not all(isinstance(band, str) for band in self.bands):
+            self._refuse(f"bands {self.bands} must be names")
+
+    def _check_names(self) -> None:
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            self._refuse(f"bands {self.bands} must be some, all different")
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):  # noqa: PLR2004
+            self._refuse(f"classes {self.classes} must be two or more, all different")
+
+    def _check_scaling(self) -> None:
+        scaled = bool(self.mean or self.std)
+        for name, values in (("mean", self.mean), ("stddev", self.std)):
+            if len(values) != len(self.bands) * scaled:
+                self._refuse(
+                    f"{len(values)} values of {name} for {len(self.bands)} bands; there must be "
+                    "one a band, of mean and stddev both"
+                )
+        if not all(map(math.isfinite, (*self.mean, *self.std, self.pixel_size))):
+            self._refuse(
+                f"mean {self.mean}, stddev {self.std} and pixel size {self.pixel_size} must be "
+                "finite"
+            )
+        if min((*self.std, self.pixel_size)) <= 0:
+            self._refuse(
+                f"stddev {self.std} and pixel size {self.pixel_size} must be greater than 0"
+            )
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise ModelError(f"model {self.name!r}: {why}")
 
     def tiling(self, tile: int | None = None, overlap: int | None = None) -> Tiling:
         """Choose tile and overlap, the defaults being the network's.
@@ -110,7 +136,7 @@ class ModelSpec:
                 f"tile={tile}: model {self.name!r} takes tiles of {self.tile} pixels only; leave "
                 "the tile to the model"
             )
-        edge = self.tile if tile is None else tile
+        edge = self.tile if tile is None else whole("tile", tile, least=1)
         if overlap is None:
             overlap = (
                 self.overlap if edge == self.tile else self.overlap * edge // self.tile // 2 * 2
@@ -131,7 +157,7 @@ def parse_manifest(text: str | bytes) -> ModelSpec:
         raise
     except (KeyError, IndexError) as error:
         raise ModelError(f"manifest: {error} is missing; a STAC MLM Item must have it") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"manifest: not a readable STAC MLM Item ({error})") from error
 
 

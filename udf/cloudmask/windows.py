@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from operator import index
 from typing import Literal
 
+from cloudmask.checks import whole
 from cloudmask.errors import OptionError
 
 LARGEST_TILE = 16384
@@ -79,11 +79,11 @@ class Tiling:
 
     def __post_init__(self) -> None:
         """Refuse what cannot cover an image."""
-        for name in ("tile", "overlap", "multiple"):
-            object.__setattr__(self, name, _whole(name, getattr(self, name)))
-        if not 1 <= self.tile <= LARGEST_TILE:
+        for name, least in (("tile", 1), ("overlap", 0), ("multiple", 1)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), least=least))
+        if self.tile > LARGEST_TILE:
             raise OptionError(f"tile={self.tile}: a tile has 1 to {LARGEST_TILE} pixels an edge")
-        if not 0 <= self.overlap < self.tile:
+        if self.overlap >= self.tile:
             raise OptionError(
                 f"overlap={self.overlap}, tile={self.tile}: the overlap must be at least 0 and "
                 f"less than the tile; a quarter of the tile ({self.tile // 8 * 2}) is usual"
@@ -93,10 +93,10 @@ class Tiling:
                 f"overlap={self.overlap}: must be even, half of it lies on each side of a tile; "
                 f"use {self.overlap + 1 if self.overlap + 1 < self.tile else self.overlap - 1}"
             )
-        if self.multiple < 1 or self.tile % self.multiple:
+        if self.tile % self.multiple:
             raise OptionError(
                 f"tile={self.tile}: this network needs a multiple of {self.multiple}; use "
-                f"{max(1, round(self.tile / max(1, self.multiple))) * max(1, self.multiple)}"
+                f"{max(1, round(self.tile / self.multiple)) * self.multiple}"
             )
 
     @property
@@ -108,14 +108,6 @@ class Tiling:
     def margin(self) -> int:
         """Half the overlap: what the crop plan discards on each side of a tile."""
         return self.overlap // 2
-
-
-def _whole(name: str, value: object) -> int:
-    """Return as a Python integer, which cannot overflow as a numpy one can."""
-    try:
-        return index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise OptionError(f"{name}={value!r}: must be a whole number of pixels") from None
 
 
 @dataclass(frozen=True, slots=True)

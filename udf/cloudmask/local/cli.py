@@ -45,7 +45,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     "[bold]cloudmask mask S2.tif -o mask.tif -m ukis-6b-l1c --tta 3 --quicklook look.png[/bold] · "
     "[bold]cloudmask mask S2.vrt -o mask.tif -m my.onnx --preset dn_n0400 --dilate 60[/bold]",
 )
-def mask(  # noqa: PLR0913 - a command's options
+def mask(
     source: Annotated[
         Path, typer.Argument(metavar="INPUT", help="GeoTIFF or VRT whose bands have names.")
     ],
@@ -55,11 +55,12 @@ def mask(  # noqa: PLR0913 - a command's options
     model: Annotated[
         list[str],
         typer.Option(
-            "--model", "-m",
+            "--model",
+            "-m",
             help="Network by name (see [bold]cloudmask models[/bold]) or path of an .onnx file; "
             "repeat for an ensemble.",
         ),
-    ] = [DEFAULT_MODEL],  # noqa: B006 - typer copies it
+    ] = [DEFAULT_MODEL],
     preset: Annotated[
         PresetName,
         typer.Option(
@@ -76,7 +77,8 @@ def mask(  # noqa: PLR0913 - a command's options
     tta: Annotated[
         int | None,
         typer.Option(
-            min=0, max=7,
+            min=0,
+            max=7,
             help="Augmentations (rotations, flips) to try where the classes are not yet smooth; "
             "each costs another run. Default: the network's.",
         ),
@@ -110,7 +112,9 @@ def mask(  # noqa: PLR0913 - a command's options
     ] = 0.0,
     probabilities: Annotated[
         bool,
-        typer.Option("--probabilities", help="Write class probabilities too (*_probabilities.tif)."),
+        typer.Option(
+            "--probabilities", help="Write class probabilities too (*_probabilities.tif)."
+        ),
     ] = False,
     quicklook: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw scene and mask side by side.")
@@ -183,9 +187,9 @@ _CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its 
 
 @app.command()
 def demo(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the results.")
-    ] = Path("demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "demo"
+    ),
     model: Annotated[str, typer.Option("--model", "-m", help="Network to use.")] = "ukis-6b-l1c",
     seed: Annotated[int, typer.Option(help="Which scene to simulate.")] = 0,
     size: Annotated[int, typer.Option(min=64, help="Edge of the scene in pixels.")] = 768,

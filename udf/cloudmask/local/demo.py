@@ -67,6 +67,7 @@ def write_scene(path: Path, scene: Scene) -> None:
             compress="deflate",
             predictor=2,
             tiled=True,
+            interleave="band",
         ) as dataset,
     ):
         dataset.write(numbers)

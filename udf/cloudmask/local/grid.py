@@ -20,8 +20,6 @@ from cloudmask.errors import OptionError
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 METRES_A_DEGREE = 111_320.0
@@ -107,5 +105,3 @@ class Regrid:
             src_nodata=nodata,
             nodata=nodata,
         )
-
-

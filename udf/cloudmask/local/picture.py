@@ -57,12 +57,15 @@ def coloured(classes: NDArray[np.uint8]) -> NDArray[np.float32]:
 def overlaid(picture: NDArray[np.float32], classes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Lay the masked classes over a picture (y, x, 3); the clear ground shows through."""
     painted = coloured(classes)
-    share = np.where((classes == CLEAR) | (classes == NO_DATA), 0.0, 0.7)[..., None]
+    share = np.where((classes == CLEAR) | (classes == NO_DATA), 0.0, 0.55)[..., None]
     return (picture * (1 - share) + painted * share).astype(np.float32)
 
 
 def panels(
-    path: Path, pictures: Mapping[str, NDArray[np.float32]], title: str, shares: Mapping[str, float]
+    path: Path,
+    pictures: Mapping[str, NDArray[np.float32]],
+    title: str,
+    shares: Mapping[str, float],
 ) -> None:
     """Draw pictures side by side with a legend of the classes, as PNG.
 
@@ -95,10 +98,10 @@ def panels(
 def _legend(shares: Mapping[str, float]) -> list[Any]:
     from matplotlib.patches import Patch
 
-    paints = [(each, np.array(each.colour) / 255) for each in CLASSES]
+    paints = [(each, "#{:02x}{:02x}{:02x}".format(*each.colour)) for each in CLASSES]
     return [
         Patch(facecolor=paint, edgecolor="0.4", label=f"{each.title} {shares[each.name]:.1f} %")
-        for each, paint in [*paints, (NO_DATA_CLASS, np.ones(3))]
+        for each, paint in [*paints, (NO_DATA_CLASS, "white")]
     ]
 
 

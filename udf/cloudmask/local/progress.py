@@ -27,7 +27,9 @@ class _Megapixels(ProgressColumn):
 
 
 @contextmanager
-def pixel_bar(title: str, pixels: int, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+def pixel_bar(
+    title: str, pixels: int, *, quiet: bool = False
+) -> Iterator[Callable[[float], None]]:
     """Show a bar on standard error while pixels are done.
 
     Args:

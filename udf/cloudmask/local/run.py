@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudmask.bands import Preset
 from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.local.grid import Regrid, metres_a_pixel
@@ -20,7 +18,9 @@ from cloudmask.windows import plan_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from cloudmask.bands import Preset
     from cloudmask.ensemble import Ensemble
     from cloudmask.local.readers import Raster
     from cloudmask.local.stream import ClassRows
@@ -50,9 +50,7 @@ class FileJob:
         if self.output.absolute() == self.source.absolute():
             raise OptionError(f"{self.output}: is the input too; choose another output")
         if self.output.suffix.lower() not in (".tif", ".tiff"):
-            raise OptionError(
-                f"{self.output}: a GeoTIFF is written, so the name must end in .tif"
-            )
+            raise OptionError(f"{self.output}: a GeoTIFF is written, so the name must end in .tif")
         if isinstance(self.resolution, str) and self.resolution not in ("model", "native"):
             raise OptionError(
                 f"resolution={self.resolution!r}: 'model', 'native' or a number of metres"
@@ -91,7 +89,9 @@ def mask_file(job: FileJob) -> Summary:
         regrid = _regrid(job, dataset, ensemble)
         with MaskWriter(job.output, dataset, job.probabilities) as writer:
             with (
-                pixel_bar(job.source.name, dataset.width * dataset.height, quiet=job.quiet) as tell,
+                pixel_bar(
+                    job.source.name, dataset.width * dataset.height, quiet=job.quiet
+                ) as tell,
                 on_grid(raster, regrid) as source,
             ):
                 told = _in_file_pixels(tell, regrid)

@@ -34,9 +34,7 @@ class Score:
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
-def score(
-    classes: NDArray[np.uint8], truth: NDArray[np.uint8], codes: Sequence[int]
-) -> Score:
+def score(classes: NDArray[np.uint8], truth: NDArray[np.uint8], codes: Sequence[int]) -> Score:
     """Score some codes, taken together, on the pixels that both know.
 
     Args:
@@ -47,7 +45,7 @@ def score(
     known = (classes != NO_DATA) & (truth != NO_DATA)
     called = np.isin(classes[known], codes)
     right = np.isin(truth[known], codes)
-    hits = np.count_nonzero(called & right)
+    hits = int(np.count_nonzero(called & right))
     return Score(_share(hits, called), _share(hits, right))
 
 

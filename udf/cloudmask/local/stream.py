@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudmask.classes import NO_DATA, by_class, dilate
-from cloudmask.windows import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from cloudmask.bands import Preset
     from cloudmask.local.grid import Regrid
     from cloudmask.scene import Rows, RowSource
+    from cloudmask.windows import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,7 @@ class ClassRows:
     """(4, rows, x) probabilities of the classes, NaN for no data; None if not wanted."""
 
 
-def answered(
-    stream: Iterable[Rows], codes: Sequence[int], *, spread: bool
-) -> Iterator[ClassRows]:
+def answered(stream: Iterable[Rows], codes: Sequence[int], *, spread: bool) -> Iterator[ClassRows]:
     """Choose classes, and spread probabilities over them if wanted."""
     for rows in stream:
         chances = by_class(rows.probabilities, codes, rows.valid) if spread else None
@@ -66,7 +64,9 @@ def regridded(
         yield ClassRows(y, classes, spread)
 
 
-def grown(stream: Iterable[ClassRows], masked: Sequence[int], radius: float) -> Iterator[ClassRows]:
+def grown(
+    stream: Iterable[ClassRows], masked: Sequence[int], radius: float
+) -> Iterator[ClassRows]:
     """Let masked classes grow; rows are held back until their neighbours below are known.
 
     Args:
@@ -102,7 +102,9 @@ class _Held:
 
     def give(self, stop: int, masked: Sequence[int], radius: float) -> Iterator[ClassRows]:
         """Give the rows before `stop` that are complete with their neighbours."""
-        ready = [rows for rows in self._rows if self._given <= rows.y.start and rows.y.stop <= stop]
+        ready = [
+            rows for rows in self._rows if self._given <= rows.y.start and rows.y.stop <= stop
+        ]
         if not ready:
             return
         start = self._rows[0].y.start

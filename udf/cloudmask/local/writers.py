@@ -11,7 +11,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import rasterio
@@ -116,7 +116,7 @@ class MaskWriter:
         self._like = like
         self._stack = ExitStack()
 
-    def __enter__(self) -> MaskWriter:
+    def __enter__(self) -> Self:
         folder = self._path.parent
         if not folder.is_dir():
             raise CubeError(f"{folder}: there is no such folder to write {self._path.name} to")
@@ -128,13 +128,8 @@ class MaskWriter:
         self._stack.close()
 
     def _raw(self, path: Path, count: int) -> Raw:
-        partial = Path(
-            self._stack.enter_context(
-                tempfile.NamedTemporaryFile(
-                    prefix=f".{path.stem}.", suffix=".rows.tif", dir=path.parent
-                )
-            ).name
-        )
+        place = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
+        partial = Path(self._stack.enter_context(place)) / "rows.tif"
         dataset = rasterio.open(
             partial,
             "w",

@@ -1,0 +1,85 @@
+"""Timing and memory, measured the same way everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+RESULTS = Path(__file__).parent / "results"
+PAUSE = 0.3
+"""Seconds between runs, so that one's threads and buffers do not disturb the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a finished process took."""
+
+    seconds: float
+    peak_mib: float
+
+
+def run_child(command: Sequence[str | Path]) -> Child:
+    """Run a command to its end and measure it from outside.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command}: exit status {process.returncode}")
+    return Child(seconds, usage.ru_maxrss / 1024)
+
+
+def run_python(code: str, *arguments: str | Path) -> Child:
+    """Run Python code in a fresh process and measure it."""
+    return run_child([sys.executable, "-W", "ignore", "-c", code, *arguments])
+
+
+def interleaved(runs: Mapping[str, Callable[[], float]], times: int) -> dict[str, list[float]]:
+    """Take turns, so that what disturbs the machine disturbs all alike."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(times):
+        for name, run in runs.items():
+            time.sleep(PAUSE)
+            found[name].append(run())
+    return found
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
+    """Compare paired runs: median, least and greatest ratio."""
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    return {
+        "median": round(statistics.median(ratios), 3),
+        "least": round(min(ratios), 3),
+        "greatest": round(max(ratios), 3),
+    }
+
+
+def save(name: str, result: Mapping[str, Any]) -> None:
+    """Write a result with what it was measured on."""
+    packages = ("numpy", "onnxruntime", "rasterio", "xarray", "ukis-csmask")
+    where = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "packages": {package: version(package) for package in packages},
+    }
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"measured_on": where, **result}, indent=2) + "\n"
+    (RESULTS / f"{name}.json").write_text(text, "utf-8")

@@ -1,0 +1,100 @@
+"""Does the mask depend on where the tile grid starts?
+
+The same scene is masked as it is and with its first rows and columns cut off; away from borders
+the answer ought to be the same. Same weights on both sides: the peer is ukis-csmask itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+import xarray as xr
+
+from cloudmask import TTA, Options, mask_clouds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    Masker = Callable[[NDArray[np.uint16]], NDArray[np.uint8]]
+
+SCENE = Path(__file__).parents[2] / "shared/data/scene/s2_l1c_roi136_clouds.tif"
+SHIFTS = (32, 64, 102)
+BORDER = 64
+"""Pixels along every border and no data that are left out: there the scene itself differs."""
+BANDS = ("B02", "B03", "B04", "B08")
+
+
+def scene() -> NDArray[np.uint16]:
+    """Read the real scene, (4, y, x), 0 = no data."""
+    with rasterio.open(SCENE) as dataset:
+        return dataset.read([dataset.descriptions.index(band) + 1 for band in BANDS])
+
+
+def ours(**options: object) -> Masker:
+    """Mask by this project."""
+
+    def mask(numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
+        cube = xr.DataArray(numbers, dims=("band", "y", "x"), coords={"band": list(BANDS)})
+        chosen = Options(**options)  # type: ignore[arg-type]
+        return mask_clouds(cube, "ukis-4b-l1c", options=chosen).sel(band="class").to_numpy()
+
+    return mask
+
+
+def peer(numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Mask by ukis-csmask."""
+    from ukis_csmask.mask import CSmask
+
+    image = np.moveaxis(numbers, 0, -1) * np.float32(1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = CSmask(
+            image, ["blue", "green", "red", "nir"], "l1c", providers=["CPUExecutionProvider"]
+        )
+    return np.array([0, 1, 3], np.uint8)[made.csm[..., 0]]
+
+
+MASKERS: Mapping[str, Masker] = {
+    "ukis-csmask (20 % overlap)": peer,
+    "crop, overlap 64": ours(stitch="crop", overlap=64),
+    "crop, overlap 128": ours(stitch="crop", overlap=128),
+    "blend, overlap 64": ours(stitch="blend", overlap=64),
+    "blend, overlap 128": ours(stitch="blend", overlap=128),
+    "blend, overlap 64, TTA 8": ours(stitch="blend", overlap=64, tta=TTA(depth=7, adaptive=False)),
+}
+
+
+def changed(mask: Masker, numbers: NDArray[np.uint16], shift: int) -> float:
+    """Return the share of interior pixels whose class changes, in percent."""
+    whole = mask(numbers)[shift:, shift:]
+    moved = mask(np.ascontiguousarray(numbers[:, shift:, shift:]))
+    interior = away_from_no_data((numbers[:, shift:, shift:] != 0).all(axis=0))
+    return float(100 * (whole != moved)[interior].mean())
+
+
+def away_from_no_data(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the pixels (y, x) that are far from borders and no data."""
+    from scipy.ndimage import distance_transform_edt
+
+    distance = distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1]
+    return np.asarray(distance > BORDER)
+
+
+def run(maskers: Mapping[str, Masker] = MASKERS) -> dict[str, dict[str, float]]:
+    """Measure all; the result is deterministic, so once is enough."""
+    numbers = scene()
+    return {
+        name: {str(shift): round(changed(mask, numbers, shift), 2) for shift in SHIFTS}
+        for name, mask in maskers.items()
+    }
+
+
+if __name__ == "__main__":
+    for name, found in run().items():
+        print(f"{name:32}", found)

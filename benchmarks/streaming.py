@@ -1,0 +1,90 @@
+"""Memory: a whole 10 m granule of three bands through a network that costs nothing.
+
+What is left is our own: reading, cutting, stitching, writing. OmniCloudMask's pipeline was
+measured at 6.85 GB on the same work (docs/comparison.md); here only our side is run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from benchmarks.measure import run_child
+from cloudmask.spec import ModelSpec
+from cloudmask_export.item import item
+
+EDGE = 10980
+"""Pixels of a Sentinel-2 granule at 10 m."""
+BANDS = ("B02", "B03", "B04")
+
+
+def write_network(folder: Path) -> Path:
+    """Make a network of one 1 x 1 convolution with its manifest beside it."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    free: list[str | int | None] = ["n", 3, "y", "x"]
+    weights = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, None, None], "w")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["input", "w"], ["output"])],
+        "one_convolution",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, free)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, free)],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = folder / "one-convolution.onnx"
+    onnx.save(model, path)
+    spec = ModelSpec(
+        name="one-convolution", bands=BANDS, classes=(0, 1, 3), tile=512, overlap=128,
+        file=path.name, sha256="",
+    )  # fmt: skip
+    size = path.stat().st_size
+    manifest = item(spec, architecture="convolution", source="about:blank", size=size)
+    path.with_suffix(".json").write_text(json.dumps(manifest), "utf-8")
+    return path
+
+
+def write_granule(path: Path, edge: int) -> None:
+    """Write a 3-band uint16 GeoTIFF of random content, a slanted corner of it no data."""
+    rng = np.random.default_rng(0)
+    block = rng.integers(1, 12000, (3, 512, edge), dtype=np.uint16)
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "height": edge, "width": edge, "count": 3, "dtype": "uint16",
+        "nodata": 0, "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
+        "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer",
+    }  # fmt: skip
+    with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(path, "w", **profile) as dataset:
+        dataset.descriptions = BANDS
+        for start in range(0, edge, 512):
+            rows = block[:, : min(512, edge - start)].copy()
+            rows[:, :, : max(0, edge // 4 - start)] = 0
+            window = rasterio.windows.Window(0, start, edge, rows.shape[1])
+            dataset.write(rows, window=window)
+
+
+def run(edge: int = EDGE) -> dict[str, float]:
+    """Mask the granule once with each stitcher and measure the process."""
+    found: dict[str, float] = {"edge": float(edge)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        network = write_network(folder)
+        write_granule(folder / "granule.tif", edge)
+        for stitch in ("blend", "crop"):
+            child = run_child(
+                [sys.executable, "-m", "cloudmask", "mask", folder / "granule.tif",
+                 "-o", folder / f"{stitch}.tif", "-m", network, "--stitch", stitch, "-q"]
+            )  # fmt: skip
+            found[f"{stitch}_peak_mib"] = round(child.peak_mib)
+            found[f"{stitch}_seconds_per_megapixel"] = round(child.seconds / edge**2 * 1e6, 3)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=2))

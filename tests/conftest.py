@@ -1,0 +1,101 @@
+"""Hypothesis profiles, and what tests need from outside: real imagery and real networks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, settings
+
+from cloudmask.registry import known
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cloudmask.registry import Entry
+
+settings.register_profile(
+    "dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+MSI_BANDS = [
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12",
+]  # fmt: skip
+CHIP_BANDS = ["B02", "B03", "B04", "B08", "B11", "B12"]
+
+
+@dataclass(frozen=True)
+class LabelledChip:
+    """An image with human labels."""
+
+    cube: xr.DataArray
+    """(bands, y, x) reflectance."""
+    labels: NDArray[np.uint8]
+    """(y, x): 0 shadow, 1 water, 2 snow, 3 land, 4 cloud."""
+
+
+def _needed(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"the test data are not here: {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real imagery."""
+    return _needed(SHARED_DATA)
+
+
+@pytest.fixture(scope="session")
+def real_scene(shared_data: Path) -> xr.DataArray:
+    """(bands, y, x) uint16, 13 x 384 x 768, 0 = no data, thick cloud and shadow."""
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(_needed(shared_data / "scene" / "s2_l1c_roi136_clouds.tif")) as file:
+        numbers = file.read()
+    return xr.DataArray(numbers, dims=("bands", "y", "x"), coords={"bands": MSI_BANDS})
+
+
+@pytest.fixture(scope="session")
+def labelled_chip(shared_data: Path) -> LabelledChip:
+    """The 512 x 512 chip of ukis-csmask."""
+    with np.load(_needed(shared_data / "labelled" / "ukis_sentinel2.npz")) as file:
+        arrays = {name: file[name] for name in file.files}
+    image = next(array for array in arrays.values() if array.ndim == 3 and 6 in array.shape)
+    labels = next(array for array in arrays.values() if array.size == 512 * 512)
+    if image.shape[-1] == 6:
+        image = np.moveaxis(image, -1, 0)
+    cube = xr.DataArray(image, dims=("bands", "y", "x"), coords={"bands": CHIP_BANDS})
+    return LabelledChip(cube, labels.reshape(512, 512).astype(np.uint8))
+
+
+def _installed(name: str) -> Entry:
+    entry = known()[name]
+    if not entry.installed:
+        pytest.skip(f"{name} is not installed: {entry.how_to_install}")
+    return entry
+
+
+@pytest.fixture(scope="session")
+def ukis_4b() -> Entry:
+    """A real network of four bands for L1C."""
+    return _installed("ukis-4b-l1c")
+
+
+@pytest.fixture(scope="session")
+def ukis_6b() -> Entry:
+    """A real network of six bands for L1C."""
+    return _installed("ukis-6b-l1c")

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from cloudmask.errors import ModelError
+from cloudmask.model import Runtime
+from cloudmask.registry import Entry, find, known, local
+from cloudmask.spec import METADATA_KEY, ModelSpec
+from cloudmask_export.item import item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    MakeFile = Callable[[str], Path]
+
+SPEC = ModelSpec(
+    name="net", bands=("B02", "B03"), classes=(0, 1, 3), tile=16, overlap=4, file="net.onnx"
+)
+
+
+def manifest(spec: ModelSpec = SPEC, content: bytes = b"") -> str:
+    """Write a manifest that pins the content."""
+    pinned = replace(spec, sha256=hashlib.sha256(content).hexdigest())
+    made = item(pinned, architecture="none", source="https://example.org", size=len(content))
+    if not content:
+        del made["assets"]["model"]["file:checksum"]
+    return json.dumps(made)
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> MakeFile:
+    """Write a network, with a manifest inside if one is given."""
+
+    def make(inside: str) -> Path:
+        shape: list[Any] = ["n", 2, "y", "x"]
+        weights = np.ones((3, 2, 1, 1), np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["input", "w"], ["output"])],
+            "net",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, "y", "x"])],
+            [numpy_helper.from_array(weights, "w")],
+        )
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        if inside:
+            helper.set_model_props(made, {METADATA_KEY: inside})
+        path = tmp_path / "net.onnx"
+        onnx.save(made, path)
+        return path
+
+    return make
+
+
+def test_known_networks_are_listed_by_name() -> None:
+    assert list(known()) == sorted(known())
+    assert "ukis-4b-l1c" in known()
+    assert all(entry.spec.name == name for name, entry in known().items())
+
+
+def test_an_unknown_network_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="unknown model 'ukis'; give the path") as caught:
+        find("ukis")
+    assert all(f"  {name}: " in str(caught.value) for name in known())
+
+
+def test_an_unknown_network_tells_how_to_install_the_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    absent = {name: replace(entry, path=None) for name, entry in known().items()}
+    monkeypatch.setattr("cloudmask.registry.known", lambda: absent)
+    with pytest.raises(ModelError, match=r"ukis-4b-l1c: pip install 'openeo-cloudmask\[ukis\]'"):
+        find("none")
+
+
+def test_a_known_network_that_is_absent_tells_how_to_install_it() -> None:
+    entry = replace(known()["ukis-4b-l1c"], path=None)
+    assert not entry.installed
+    with pytest.raises(ModelError, match=r"pip install 'openeo-cloudmask\[ukis\]'"):
+        entry.load()
+
+
+def test_a_known_network_whose_file_is_gone_is_not_installed(tmp_path: Path) -> None:
+    entry = Entry(SPEC, tmp_path / "gone.onnx")
+    assert not entry.installed
+    with pytest.raises(ModelError, match="known but not installed"):
+        entry.load()
+
+
+def test_a_known_network_is_found_without_importing_its_package(ukis_4b: Entry) -> None:
+    assert find("ukis-4b-l1c") == ukis_4b
+    assert ukis_4b.path is not None
+    assert ukis_4b.path.name == "model_4b_l1c.onnx"
+
+
+@pytest.mark.parametrize("name", ["net.json", "net.onnx.json"])
+def test_a_manifest_beside_the_file_is_read(make_file: MakeFile, name: str) -> None:
+    path = make_file("")
+    path.with_name(name).write_text(manifest(content=path.read_bytes()), "utf-8")
+    entry = find(path)
+    assert entry.spec.name == "net"
+    assert entry.load(Runtime(threads=1))(np.ones((1, 2, 16, 16), np.float32)).shape[1] == 3
+
+
+def test_a_manifest_inside_the_file_is_read(make_file: MakeFile) -> None:
+    assert find(str(make_file(manifest()))).spec == SPEC
+
+
+def test_a_manifest_beside_the_file_goes_before_the_one_inside(make_file: MakeFile) -> None:
+    path = make_file(manifest())
+    path.with_suffix(".json").write_text(manifest(replace(SPEC, name="beside")), "utf-8")
+    assert find(path).spec.name == "beside"
+
+
+def test_a_relative_path_is_found(make_file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_file(manifest())
+    monkeypatch.chdir(path.parent)
+    entry = find("net.onnx")
+    assert entry.path == path
+
+
+def test_a_file_without_a_manifest_is_refused(make_file: MakeFile) -> None:
+    with pytest.raises(ModelError, match=r"no manifest beside it \(net.json, net.onnx.json\)"):
+        local(make_file(""))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no such file"):
+        find(tmp_path / "none.onnx")
+
+
+def test_a_folder_is_no_network(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").mkdir()
+    with pytest.raises(ModelError, match="there is no such file"):
+        find(tmp_path / "net.onnx")
+
+
+def test_an_unreadable_manifest_beside_the_file_is_refused(make_file: MakeFile) -> None:
+    path = make_file(manifest())
+    path.with_suffix(".json").write_bytes(b"\xff{")
+    with pytest.raises(ModelError, match="manifest: not a readable STAC MLM Item"):
+        local(path)
+
+
+def test_an_unreadable_manifest_inside_the_file_is_refused(make_file: MakeFile) -> None:
+    with pytest.raises(ModelError, match="manifest: not a readable STAC MLM Item"):
+        local(make_file("{"))
+
+
+def test_a_manifest_for_another_file_is_refused(make_file: MakeFile) -> None:
+    path = make_file("")
+    path.with_suffix(".json").write_text(manifest(content=b"another"), "utf-8")
+    with pytest.raises(ModelError, match="the manifest says"):
+        local(path).load(Runtime(threads=1))
+
+
+def test_garbage_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"garbage")
+    with pytest.raises(ModelError, match="not a usable ONNX network"):
+        find(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "UKIS-4B-L1C", "net.pt", "models/net.pth", "ukis-4b-l1c.json"]
+)
+def test_what_is_neither_a_name_nor_an_onnx_file_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="unknown model"):
+        find(name)

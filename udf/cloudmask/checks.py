@@ -1,0 +1,47 @@
+"""Checks of single option values, so that a wrong one is named where it is given."""
+
+from __future__ import annotations
+
+import math
+from operator import index
+
+from cloudmask.errors import OptionError
+
+
+def whole(name: str, value: object, *, least: int) -> int:
+    """Return a whole number as a Python integer, which cannot overflow as a numpy one can.
+
+    Raises:
+        OptionError: It is none (2.0 and True are none either), or less than `least`.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise OptionError(f"{name}={value!r}: must be a whole number")
+    number = index(value)
+    if number < least:
+        raise OptionError(f"{name}={value!r}: must be {least} or more")
+    return number
+
+
+def finite(name: str, value: object) -> float:
+    """Return a real number as a Python float.
+
+    Raises:
+        OptionError: It is none, NaN or infinite.
+    """
+    if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
+        raise OptionError(f"{name}={value!r}: must be a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise OptionError(f"{name}={value!r}: must be finite")
+    return number
+
+
+def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return one of a few words.
+
+    Raises:
+        OptionError: It is another.
+    """
+    if not isinstance(value, str) or value not in allowed:
+        raise OptionError(f"{name}={value!r}: choose one of {', '.join(allowed)}")
+    return value
