@@ -271,7 +271,7 @@ def test_no_task_sees_more_than_a_chunk_and_its_halo(
         seen.append(array.shape[1:])
         return plain(array)
 
-    monkeypatch.setattr("cloudmask.cube.ArraySource", watched)
+    monkeypatch.setattr("cloudmask.job.ArraySource", watched)
     masked(make_cube(1, (240, 300)).chunk(), stitch=stitch, chunk=48).compute(scheduler="sync")
     halo = 2 if stitch == "crop" else 16 + 2 * 4
     assert len(seen) > 10

@@ -6,6 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cloudmask.classes import CLEAR, NO_DATA, SHADOW
+from cloudmask.classes import THICK as THICK_CLOUD
+from cloudmask.classes import THIN as THIN_CLOUD
 from cloudmask.local.simulator.atmosphere import (
     Atmosphere,
     BandAtmosphere,
@@ -21,7 +24,6 @@ from cloudmask.local.simulator.sensor import BAND_NAMES, BANDS, Sensor
 from cloudmask.local.simulator.settings import SceneSettings
 from cloudmask.local.simulator.surface import Ground, Relief, make_ground
 
-CLEAR, THICK_CLOUD, THIN_CLOUD, SHADOW, NO_DATA = 0, 1, 2, 3, 255
 DARK = 0.5
 """Share of the direct sun below which a cloud-free pixel counts as shadow."""
 DEFAULTS: Final = SceneSettings()
