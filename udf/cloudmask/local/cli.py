@@ -192,9 +192,7 @@ def demo(
     ),
     model: Annotated[str, typer.Option("--model", "-m", help="Network to use.")] = "ukis-6b-l1c",
     seed: Annotated[int, typer.Option(min=0, help="Which scene to simulate.")] = 0,
-    size: Annotated[
-        int, typer.Option(min=64, max=10980, help="Edge in pixels.")
-    ] = 768,
+    size: Annotated[int, typer.Option(min=64, max=10980, help="Edge in pixels.")] = 768,
 ) -> None:
     """Simulate a scene, mask it with a trained network, score and draw it. Needs no network.
 

@@ -1,0 +1,146 @@
+"""Every code block of the README and of docs/ runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import rasterio
+import xarray as xr
+from onnx import TensorProto, helper, numpy_helper
+
+from cloudmask.local.demo import write_scene
+from cloudmask.local.simulator import SceneSettings, simulate
+from cloudmask.spec import ModelSpec
+from cloudmask_export.item import item
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+
+
+def pages_with(language: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, language)]
+
+
+def commands() -> list[str]:
+    lines = [
+        line.removeprefix("$ ")
+        for page in PAGES
+        for body in blocks(page, "console")
+        for line in body.splitlines()
+        if line.startswith("$ ")
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the files that the documentation speaks of."""
+    pytest.importorskip("ukis_csmask", reason="the documentation's examples need the extra ukis")
+    folder = tmp_path_factory.mktemp("docs")
+    scene = simulate(SceneSettings(shape=(260, 300)))
+    write_scene(folder / "scene.tif", scene)
+    four = scene.reflectance_dn[[1, 2, 3, 7]]
+    profile = {"driver": "GTiff", "count": 4, "height": 260, "width": 300, "dtype": "uint16"}
+    georeference = {"crs": scene.crs, "transform": rasterio.Affine(*scene.transform)}
+    with rasterio.open(folder / "unnamed.tif", "w", **profile, **georeference) as dataset:
+        dataset.write(four)
+    xr.DataArray(
+        np.stack([four, four]).astype(np.int32),
+        dims=("time", "band", "y", "x"),
+        coords={"band": ["B02", "B03", "B04", "B08"]},
+        name="reflectance",
+    ).to_netcdf(folder / "cube.nc", engine="scipy")
+    write_network(folder / "my.onnx")
+    return folder
+
+
+def write_network(path: Path) -> None:
+    weights = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, None, None], "w")
+    shape: list[str | int | None] = ["n", 3, "y", "x"]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["input", "w"], ["output"])],
+        "g",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        [weights],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    spec = ModelSpec(
+        name="my",
+        bands=("B02", "B03", "B04"),
+        classes=(0, 1, 3),
+        tile=64,
+        overlap=16,
+        file=path.name,
+    )
+    made = item(spec, architecture="convolution", source="https://example.org", size=1)
+    path.with_suffix(".json").write_text(json.dumps(made), "utf-8")
+
+
+@pytest.mark.parametrize("page", pages_with("python"), ids=name)
+def test_the_python_of_a_page_runs(page: Path, workplace: Path) -> None:
+    code = "\n".join(blocks(page, "python"))
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=workplace, check=True)
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("cloudmask ")])
+def test_a_command_of_the_documentation_runs(command: str, workplace: Path) -> None:
+    words = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(words, cwd=workplace, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_other_command_is_a_task_or_an_installation_that_exists() -> None:
+    tasks = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    extras = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+            "optional-dependencies"
+        ]
+    )
+    others = [command for command in commands() if not command.startswith("cloudmask ")]
+    assert {"make demo", "make test"} <= set(others)
+    for command in others:
+        program, *words = shlex.split(command)
+        if program == "make":
+            assert set(words) <= tasks, command
+        else:
+            assert program == "pip", command
+            asked = re.search(r"openeo-cloudmask\[(.*)\]", command)
+            assert asked, command
+            assert set(asked[1].split(",")) <= extras, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_code_block_is_of_a_kind_that_is_run(page: Path) -> None:
+    assert {kind for kind, _ in BLOCK.findall(page.read_text("utf-8"))} <= {"python", "console"}
+
+
+def test_the_guarantees_name_tests_that_exist() -> None:
+    named = re.findall(r"tests/\w+\.py", (ROOT / "README.md").read_text("utf-8"))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
