@@ -89,7 +89,7 @@ def test_a_known_network_that_is_absent_tells_how_to_install_it() -> None:
 
 
 def test_a_known_network_whose_file_is_gone_is_not_installed(tmp_path: Path) -> None:
-    entry = Entry(SPEC, tmp_path / "gone.onnx")
+    entry = Entry(SPEC, tmp_path / "gone.onnx", tmp_path)
     assert not entry.installed
     with pytest.raises(ModelError, match="known but not installed"):
         entry.load()

@@ -47,7 +47,7 @@ def item(spec: ModelSpec, *, architecture: str, source: str, size: int) -> dict[
         "geometry": None,
         "properties": _properties(spec, architecture),
         "links": [{"rel": "about", "href": source, "type": "text/html"}],
-        "assets": {"model": _asset(spec, size)},
+        "assets": {"model": _asset(spec, size), **_test_assets(spec)},
     }
 
 
@@ -129,6 +129,27 @@ def _inference(spec: ModelSpec) -> dict[str, Any]:
         "size_multiple": spec.multiple,
         "tta_depth": spec.tta.depth,
         "activation": "softmax" if spec.softmax else "none",
+    }
+
+
+def _test_assets(spec: ModelSpec) -> dict[str, Any]:
+    if spec.test is None:
+        return {}
+    return {
+        "test-input": {
+            "href": spec.test.input,
+            "title": "Test image, (band, y, x) reflectance x 10000",
+            "type": "application/x-npy",
+            "roles": ["test-input"],
+            "bands": [{"name": name} for name in spec.test.bands],
+        },
+        "test-output": {
+            "href": spec.test.output,
+            "title": "Its answer, (channel, y, x) probability x 250",
+            "type": "application/x-npy",
+            "roles": ["test-output"],
+            "cloudmask:tolerance": spec.test.tolerance,
+        },
     }
 
 

@@ -10,12 +10,20 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cloudmask.bands import canonical
+import numpy as np
+
+from cloudmask.bands import SENTINEL2, canonical
 from cloudmask.classes import CLEAR, SHADOW, THICK
-from cloudmask.spec import ModelSpec
+from cloudmask.local.simulator import SceneSettings, simulate
+from cloudmask.model import Runtime, load_onnx
+from cloudmask.selftest import answer
+from cloudmask.spec import ModelSpec, TestFiles, parse_manifest
 from cloudmask_export.item import item
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SOURCE = "https://github.com/dlr-eoc/ukis-csmask"
 NAMES = ("4b_l1c", "4b_l2a", "6b_l1c", "6b_l2a")
@@ -56,6 +64,12 @@ def manifest(name: str) -> dict[str, Any]:
         file=f"model_{name}.onnx",
         package="ukis_csmask",
         extra="ukis",
+        test=TestFiles(
+            input="test-input.npy",
+            bands=tuple(SENTINEL2),
+            output=f"ukis-{bands}-{level}.test-output.npy",
+            tolerance=0.005,
+        ),
     )
     return item(spec, architecture="U-Net, EfficientNet-B4", source=SOURCE, size=len(onnx))
 
@@ -67,12 +81,25 @@ def _folder() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+def test_image() -> NDArray[np.uint16]:
+    """Simulate the image that networks are tested on: (13, 64, 64), all classes in it."""
+    scene = simulate(SceneSettings(shape=(64, 64), seed=5, thick_cover=0.3, no_data_edge=False))
+    return scene.reflectance_dn
+
+
 def main(folder: Path) -> None:
-    """Write all manifests."""
+    """Write all manifests and their tests."""
+    image = test_image()
+    np.save(folder / "test-input.npy", image)
     for name in NAMES:
         made = manifest(name)
         text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
         (folder / f"{made['id']}.json").write_text(text, "utf-8")
+        spec = parse_manifest(text)
+        model = load_onnx(_folder() / spec.file, spec, Runtime())
+        np.save(
+            folder / made["assets"]["test-output"]["href"], answer(model, image, tuple(SENTINEL2))
+        )
 
 
 if __name__ == "__main__":

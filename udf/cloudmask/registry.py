@@ -19,6 +19,7 @@ from cloudmask.spec import METADATA_KEY, ModelSpec, parse_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Entry:
     spec: ModelSpec
     path: Path | None
     """The ONNX file; None while it is not installed."""
+    folder: Traversable
+    """Where its manifest lies, and what that names."""
 
     @property
     def installed(self) -> bool:
@@ -58,7 +61,7 @@ def known() -> Mapping[str, Entry]:
     folder = resources.files("cloudmask") / "models"
     texts = [file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".json")]
     specs = sorted((parse_manifest(text) for text in texts), key=lambda spec: spec.name)
-    return {spec.name: Entry(spec, _in_package(spec)) for spec in specs}
+    return {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
 
 
 def _in_package(spec: ModelSpec) -> Path | None:
@@ -101,11 +104,15 @@ def local(path: Path) -> Entry:
     beside = [path.with_suffix(".json"), path.with_name(path.name + ".json")]
     for manifest in beside:
         if manifest.is_file():
-            return Entry(parse_manifest(manifest.read_bytes()), path.absolute())
+            return _beside(parse_manifest(manifest.read_bytes()), path)
     text = embedded_manifest(path)
     if text is None:
         raise ModelError(
             f"model file {path}: no manifest beside it ({beside[0].name}, {beside[1].name}) nor "
             f"inside it (metadata {METADATA_KEY!r}); a network is run with its manifest only"
         )
-    return Entry(parse_manifest(text), path.absolute())
+    return _beside(parse_manifest(text), path)
+
+
+def _beside(spec: ModelSpec, path: Path) -> Entry:
+    return Entry(spec, path.absolute(), path.absolute().parent)

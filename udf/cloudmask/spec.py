@@ -32,6 +32,22 @@ SHA256_MULTIHASH = "1220"
 extension."""
 
 
+@dataclass(frozen=True, slots=True)
+class TestFiles:
+    """Where a network's own test lies, relative to its manifest (`cloudmask.selftest`)."""
+
+    __test__ = False  # no test case, whatever a test runner makes of the name
+
+    input: str
+    """A .npy file: (band, y, x) reflectance x 10000."""
+    bands: tuple[str, ...]
+    """Names along its first axis."""
+    output: str
+    """A .npy file: (channel, y, x) probabilities in steps of 1/250."""
+    tolerance: float
+    """Share of pixels whose class may differ, 0..1."""
+
+
 _TEXTS = (
     "name", "input_name", "title", "version", "level", "licence", "citation", "sha256", "file",
     "package", "extra",
@@ -82,6 +98,8 @@ class ModelSpec:
     """Python package that holds the file, if one does."""
     extra: str = ""
     """Extra of this distribution that installs that package."""
+    test: TestFiles | None = None
+    """The network's own test, if it has one."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
@@ -190,6 +208,7 @@ def _spec(item: dict[str, Any]) -> ModelSpec:
         file=asset["href"],
         package=asset.get("cloudmask:package", ""),
         extra=asset.get("cloudmask:extra", ""),
+        test=_test_files(item["assets"]),
     )
 
 
@@ -206,6 +225,18 @@ def _model_asset(assets: dict[str, Any]) -> dict[str, Any]:
             found: dict[str, Any] = asset
             return found
     raise ModelError("manifest: no asset has the role mlm:model; the ONNX file must have it")
+
+
+def _test_files(assets: dict[str, Any]) -> TestFiles | None:
+    if "test-input" not in assets or "test-output" not in assets:
+        return None
+    given, kept = assets["test-input"], assets["test-output"]
+    return TestFiles(
+        input=str(given["href"]),
+        bands=tuple(_band_name(band) for band in given["bands"]),
+        output=str(kept["href"]),
+        tolerance=float(kept["cloudmask:tolerance"]),
+    )
 
 
 def _band_name(band: str | dict[str, str]) -> str:

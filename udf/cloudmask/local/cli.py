@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
@@ -16,6 +16,9 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, models
 from cloudmask.cube import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from cloudmask.registry import Entry
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -163,23 +166,44 @@ def _resolution(text: str) -> str | float:
 
 
 @app.command("models")
-def list_models() -> None:
+def list_models(
+    check: Annotated[
+        bool, typer.Option("--check", help="Run each installed network on its own test image.")
+    ] = False,
+) -> None:
     """List the networks: what they need, whether they are installed, their licence."""
+    headings = ["name", "installed", "bands", "level", "classes", "pixel", "licence"]
     table = Table(title="networks", title_justify="left", caption=_CAPTION, caption_justify="left")
-    for heading in ("name", "installed", "bands", "level", "classes", "pixel", "licence"):
+    tests = {name: _tested(entry) if check else "" for name, entry in models().items()}
+    for heading in [*headings, *(["test"] if check else [])]:
         table.add_column(heading, overflow="fold")
-    for entry in models().values():
-        spec = entry.spec
-        table.add_row(
-            spec.name,
-            "yes" if entry.installed else entry.how_to_install,
-            " ".join(spec.bands),
-            spec.level,
-            str(len(spec.classes)),
-            f"{spec.pixel_size:g} m",
-            spec.licence,
-        )
+    for name, entry in models().items():
+        table.add_row(*_row(entry), *([tests[name]] if check else []))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if any(test.startswith(FAILED) for test in tests.values()):
+        raise typer.Exit(code=1)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    spec = entry.spec
+    installed = "yes" if entry.installed else entry.how_to_install
+    classes, pixel = str(len(spec.classes)), f"{spec.pixel_size:g} m"
+    return spec.name, installed, " ".join(spec.bands), spec.level, classes, pixel, spec.licence
+
+
+FAILED = "FAILED"
+
+
+def _tested(entry: Entry) -> str:
+    """Run a network's own test, and say in a few words how it went."""
+    from cloudmask.selftest import self_test
+
+    if not entry.installed:
+        return "-"
+    found = self_test(entry)
+    if found is None:
+        return "has none"
+    return f"{'good' if found.good else FAILED}: {100 * found.changed:.2f} % differ"
 
 
 _CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its manifest net.json"

@@ -1,0 +1,95 @@
+"""A network's own test tells the network it was made with from any other."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cloudmask.classes import CLEAR, SHADOW, THICK
+from cloudmask.errors import ModelError
+from cloudmask.registry import known
+from cloudmask.selftest import STEPS, answer, self_test
+from cloudmask.testing import constant, fake_spec
+
+if TYPE_CHECKING:
+    from cloudmask.registry import Entry
+
+NAMES = ["ukis-4b-l1c", "ukis-4b-l2a", "ukis-6b-l1c", "ukis-6b-l2a"]
+
+
+def entry_of(name: str) -> Entry:
+    entry = known()[name]
+    if not entry.installed:
+        pytest.skip("ukis-csmask is not installed")
+    return entry
+
+
+def moved(entry: Entry, folder: Path) -> Entry:
+    """Copy the test's files to a folder where they may be changed."""
+    test = entry.spec.test
+    assert test
+    for name in (test.input, test.output):
+        shutil.copy(Path(str(entry.folder / name)), folder / name)
+    return replace(entry, folder=folder)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_of_the_package_gives_the_answer_it_gave(name: str) -> None:
+    found = self_test(entry_of(name))
+    assert found
+    assert found.good
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_kept_answer_is_worth_comparing(name: str) -> None:
+    test = known()[name].spec.test
+    assert test
+    kept = np.load(Path(str(known()[name].folder / test.output)))
+    shares = np.bincount(kept.argmax(axis=0).ravel(), minlength=len(kept)) / kept[0].size
+    assert (shares > 0.1).all()
+
+
+def test_another_networks_answer_is_noticed(tmp_path: Path) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    other = known()["ukis-4b-l2a"].spec.test
+    assert entry.spec.test
+    assert other
+    shutil.copy(Path(str(known()["ukis-4b-l2a"].folder / other.output)), tmp_path)
+    (tmp_path / other.output).rename(tmp_path / entry.spec.test.output)
+    found = self_test(entry)
+    assert found
+    assert not found.good
+
+
+def test_an_answer_of_another_shape_is_refused(tmp_path: Path) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    np.save(tmp_path / entry.spec.test.output, np.zeros((4, 64, 64), np.uint8))
+    with pytest.raises(ModelError, match=r"answer of shape \(4, 64, 64\)"):
+        self_test(entry)
+
+
+def test_a_test_file_with_python_objects_is_refused(tmp_path: Path) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    np.save(tmp_path / entry.spec.test.input, np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ModelError, match="cannot be read"):
+        self_test(entry)
+
+
+def test_a_network_without_a_test_has_no_result() -> None:
+    entry = known()["ukis-4b-l1c"]
+    assert self_test(replace(entry, spec=replace(entry.spec, test=None))) is None
+
+
+def test_an_answer_is_kept_in_whole_steps() -> None:
+    model = constant(THICK, fake_spec(classes=(CLEAR, THICK, SHADOW)))
+    numbers = np.full((4, 20, 20), 1000, np.uint16)
+    found = answer(model, numbers, ("B02", "B03", "B04", "B08"))
+    assert found[1].tolist() == [[STEPS] * 20] * 20
+    assert found[[0, 2]].max() == 0

@@ -1,0 +1,100 @@
+"""A network's own test: a small image, and what the network answered when its manifest was made.
+
+Run after an update of ONNX Runtime, on a new kind of machine or with another execution provider:
+rounding may differ there, classes should not (an idea of the bioimage.io model format).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cloudmask.bands import PRESETS, positions
+from cloudmask.ensemble import Ensemble
+from cloudmask.errors import ModelError
+from cloudmask.scene import ArraySource, Plan, predict_rows
+from cloudmask.windows import plan_axis
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from numpy.typing import NDArray
+
+    from cloudmask.model import Model
+    from cloudmask.registry import Entry
+
+STEPS = 250
+"""Probabilities are kept as whole numbers of this many steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How a network's answer compares with the one it gave before."""
+
+    changed: float
+    """Share of pixels whose most probable class differs, 0..1."""
+    difference: float
+    """Mean difference of probabilities, 0..1."""
+    allowed: float
+    """Greatest `changed` that the manifest tolerates."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the network is the one it was."""
+        return self.changed <= self.allowed and self.difference <= max(self.allowed, 1 / STEPS)
+
+
+def self_test(entry: Entry) -> Agreement | None:
+    """Run a network on its own test image; None if its manifest has no test.
+
+    Raises:
+        ModelError: It is not installed, or the test's files cannot be read.
+    """
+    test = entry.spec.test
+    if test is None:
+        return None
+    numbers, kept = (_read(entry, name) for name in (test.input, test.output))
+    found = answer(entry.load(), numbers, test.bands)
+    if kept.shape != found.shape:
+        raise ModelError(
+            f"model {entry.spec.name!r}: its test has an answer of shape {kept.shape}, the "
+            f"network gives {found.shape}"
+        )
+    changed = float(np.mean(found.argmax(axis=0) != kept.argmax(axis=0)))
+    difference = float(np.mean(np.abs(found.astype(np.float32) - kept.astype(np.float32))) / STEPS)
+    return Agreement(changed, difference, test.tolerance)
+
+
+def answer(
+    model: Model, numbers: NDArray[np.generic], bands: tuple[str, ...]
+) -> NDArray[np.uint8]:
+    """Ask a network about a small image, by the same road as a scene goes.
+
+    Args:
+        model: The network.
+        numbers: (band, y, x) reflectance x 10000.
+        bands: Names along the first axis.
+
+    Returns:
+        (channel, y, x) probabilities in steps, 0..250.
+    """
+    chosen = numbers[positions(bands, model.spec.bands)]
+    tiling = model.spec.tiling()
+    y, x = (plan_axis(size, tiling, "crop") for size in chosen.shape[1:])
+    rows = predict_rows(ArraySource(chosen), Plan(y, x, tiling), Ensemble((model,)), PRESETS["dn"])
+    whole = np.concatenate([band.probabilities for band in rows], axis=1)
+    return np.rint(whole * STEPS).astype(np.uint8)
+
+
+def _read(entry: Entry, name: str) -> NDArray[np.generic]:
+    """Read a .npy file beside the manifest; one with Python objects in it is refused."""
+    place: Traversable = entry.folder / name
+    try:
+        with place.open("rb") as file:
+            return np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model {entry.spec.name!r}: test file {name} cannot be read ({error})"
+        ) from error
