@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 try:
     import typer
+    from rasterio.errors import RasterioError
     from rich.console import Console
     from rich.table import Table
 except ImportError as error:  # pragma: no cover - depends on the installation
@@ -234,14 +236,25 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Run the command; what went wrong is said in one line, not as a traceback."""
+    warnings.showwarning = _warn  # type: ignore[assignment]  # takes all it is given
     try:
         app()
     except CloudmaskError as error:
-        typer.echo(f"cloudmask: {error}", err=True)
-        raise SystemExit(2) from None
+        _stop(2, str(error))
+    except (OSError, RasterioError) as error:
+        _stop(1, str(error))
     except KeyboardInterrupt:
-        typer.echo("cloudmask: stopped; nothing was left half written", err=True)
-        raise SystemExit(130) from None
+        _stop(130, "stopped; no file was left half written")
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """Say a warning as a person would; where in the code it arose helps nobody here."""
+    typer.echo(f"cloudmask: warning: {message}", err=True)
+
+
+def _stop(status: int, text: str) -> NoReturn:
+    typer.echo(f"cloudmask: {text}", err=True)
+    raise SystemExit(status) from None
 
 
 if __name__ == "__main__":
