@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.measure import interleaved, ratio, run_python
-from benchmarks.shift import BANDS, peer
-from cloudmask import Options, mask_clouds
+from benchmarks.shift import BANDS, CHIP, chip, ours, peer, simulated
+from cloudmask import mask_clouds
 from cloudmask.local.scores import summary
 from cloudmask.local.simulator import SceneSettings, simulate
 
@@ -24,58 +24,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.shift import Masker
-    from cloudmask.windows import Stitch
-
-CHIP = Path(__file__).parents[2] / "shared/data/labelled/ukis_sentinel2.npz"
-
-
-def ours(stitch: Stitch) -> Masker:
-    """Mask numbers (4, y, x) by this project."""
-    import xarray as xr
-
-    def mask(numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
-        cube = xr.DataArray(numbers, dims=("band", "y", "x"), coords={"band": list(BANDS)})
-        made = mask_clouds(cube, "ukis-4b-l1c", options=Options(stitch=stitch))
-        return made.sel(band="class").to_numpy()
-
-    return mask
 
 
 MASKERS: Mapping[str, Masker] = {
     "ukis-csmask": peer,
-    "blend": ours("blend"),
-    "crop": ours("crop"),
+    "blend": ours(stitch="blend"),
+    "crop": ours(stitch="crop"),
 }
 
 
-def labelled_chip() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    """Read the chip labelled by people: numbers (4, y, x) and truth (y, x)."""
-    with np.load(CHIP) as chip:
-        numbers = np.rint(np.moveaxis(chip["img"][..., :4], -1, 0) * 1e4).clip(1, 65535)
+def truth() -> NDArray[np.uint8]:
+    """Read the labels that people gave the chip, (y, x) class codes."""
+    with np.load(CHIP) as file:
         # 0 shadow, 1 water, 2 snow, 3 land, 4 cloud.
-        truth = np.array([3, 0, 0, 0, 1], np.uint8)[chip["msk"][..., 0]]
-    return numbers.astype(np.uint16), truth
+        return np.array([3, 0, 0, 0, 1], np.uint8)[file["msk"][..., 0]]
 
 
 def accuracy() -> dict[str, dict[str, float]]:
     """Score each on the labelled chip."""
-    numbers, truth = labelled_chip()
+    numbers, labels = chip(), truth()
     found = {}
     for name, mask in MASKERS.items():
-        scores = summary(mask(numbers), truth)
+        scores = summary(mask(numbers), labels)
         found[name] = {f"{each}_f1": round(score.f1, 3) for each, score in scores.items()}
     return found
 
 
-def simulated(edge: int) -> NDArray[np.uint16]:
-    """Simulate numbers (4, y, x) without a gap."""
-    scene = simulate(SceneSettings(shape=(edge, edge), no_data_edge=False))
-    return scene.reflectance_dn[[scene.bands.index(band) for band in BANDS]]
-
-
 def speed(edge: int, times: int) -> dict[str, Any]:
     """Mask the same array by turns; ratios above 1 mean that we are faster."""
-    numbers = simulated(edge)
+    numbers = simulated(edge, edge_of_swath=False)
 
     def seconds(mask: Masker) -> float:
         start = time.perf_counter()
@@ -106,7 +83,7 @@ MASKERS[sys.argv[2]](numbers)
 def memory(edge: int, folder: Path) -> dict[str, float]:
     """Mask the same array in a fresh process each; peak resident memory in MiB."""
     path = folder / "numbers.npy"
-    np.save(path, simulated(edge))
+    np.save(path, simulated(edge, edge_of_swath=False))
     return {name: round(run_python(_CHILD, path, name).peak_mib) for name in MASKERS}
 
 

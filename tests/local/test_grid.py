@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+rasterio = pytest.importorskip("rasterio")
+pytest.importorskip("typer")
+
+import itertools  # noqa: E402
+
+from rasterio.io import MemoryFile  # noqa: E402
+from rasterio.transform import Affine, from_origin  # noqa: E402
+from rasterio.warp import transform as reproject  # noqa: E402
+
+from cloudmask.errors import OptionError  # noqa: E402
+from cloudmask.local.grid import Regrid, metres_a_pixel  # noqa: E402
+from cloudmask.windows import Span  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+# rasterio itself multiplies transforms in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
+
+FACTORS = st.one_of(
+    st.floats(1 / 16, 16), st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 6.0, 1 / 3])
+)
+SIZES = st.integers(1, 90)
+SHAPES = st.tuples(SIZES, SIZES)
+
+
+class Opened:
+    """Rasters in memory, closed at the end."""
+
+    def __init__(self) -> None:
+        self.files: list[Any] = []
+
+    def __call__(self, numbers: NDArray[Any], **profile: Any) -> Any:
+        """Write numbers (band, y, x) and open them."""
+        count, height, width = numbers.shape
+        some = {
+            "driver": "GTiff", "height": height, "width": width, "count": count,
+            "dtype": numbers.dtype, "crs": "EPSG:32633",
+            "transform": from_origin(6e5, 5e6, 10, 10),
+        }  # fmt: skip
+        memory = MemoryFile()
+        with memory.open(**{**some, **profile}) as dataset:
+            dataset.write(numbers)
+        opened = memory.open()
+        self.files += [opened, memory]
+        return opened
+
+
+@pytest.fixture
+def raster() -> Iterator[Opened]:
+    made = Opened()
+    yield made
+    for file in made.files:
+        file.close()
+
+
+def holder(pixel: int, factor: float) -> set[int]:
+    """Compute exactly which network pixel holds the centre; both sides of a near tie will do."""
+    centre = (Fraction(pixel) + Fraction(1, 2)) / Fraction(factor)
+    near = Fraction(1, 10**9)
+    return {math.floor(centre - near), math.floor(centre), math.floor(centre + near)}
+
+
+# -- file pixels and network pixels ---------------------------------------------------------
+
+
+@given(SHAPES, FACTORS)
+def test_each_file_pixel_belongs_to_the_network_pixel_that_holds_its_centre(
+    shape: tuple[int, int], factor: float
+) -> None:
+    regrid = Regrid(shape, factor)
+    for axis in (0, 1):
+        last = regrid.network_shape[axis] - 1
+        for pixel, found in enumerate(regrid.index(axis)):
+            assert int(found) in {min(each, last) for each in holder(pixel, factor)}
+
+
+@given(SHAPES, FACTORS)
+def test_the_networks_grid_covers_the_file_and_no_more_than_a_pixel_beyond(
+    shape: tuple[int, int], factor: float
+) -> None:
+    for size, network in zip(shape, Regrid(shape, factor).network_shape, strict=True):
+        assert network >= 1
+        assert network * factor >= size - 1e-6 * factor
+        assert (network - 1) * factor < size
+
+
+@given(SHAPES, FACTORS, st.lists(st.integers(0, 2000), max_size=6))
+def test_consecutive_network_rows_divide_the_file_rows_among_them(
+    shape: tuple[int, int], factor: float, cuts: list[int]
+) -> None:
+    regrid = Regrid(shape, factor)
+    height = regrid.network_shape[0]
+    edges = sorted({0, height, *(cut % (height + 1) for cut in cuts)})
+    rows = [
+        row
+        for start, stop in itertools.pairwise(edges)
+        for row in range(*regrid.file_rows(Span(start, stop)).slice.indices(shape[0]))
+    ]
+    assert rows == list(range(shape[0]))
+
+
+@given(SHAPES, FACTORS, st.data())
+def test_back_takes_for_each_file_pixel_its_network_pixel(
+    shape: tuple[int, int], factor: float, data: st.DataObject
+) -> None:
+    regrid = Regrid(shape, factor)
+    height, width = regrid.network_shape
+    start = data.draw(st.integers(0, height - 1))
+    rows = Span(start, data.draw(st.integers(start + 1, height)))
+    whole = np.arange(2 * height * width).reshape(2, height, width)
+    found = regrid.back(whole[:, rows.slice], rows)
+    y, x = regrid.index(0), regrid.index(1)
+    mine = [row for row in range(shape[0]) if rows.start <= y[row] < rows.stop]
+    assert found.shape == (2, len(mine), shape[1])
+    for number, row in enumerate(mine):
+        for column in range(shape[1]):
+            assert found[0, number, column] == whole[0, y[row], x[column]]
+
+
+@given(SHAPES, FACTORS)
+def test_bands_of_rows_brought_back_are_the_whole_brought_back(
+    shape: tuple[int, int], factor: float
+) -> None:
+    regrid = Regrid(shape, factor)
+    height, width = regrid.network_shape
+    whole = np.arange(height * width).reshape(height, width)
+    bands = [Span(start, min(start + 3, height)) for start in range(0, height, 3)]
+    parts = [regrid.back(whole[rows.slice], rows) for rows in bands]
+    np.testing.assert_array_equal(
+        np.concatenate(parts), regrid.back(whole, Span(0, height)).reshape(shape)
+    )
+
+
+def test_pixels_twice_as_large_and_back_are_blocks_of_four() -> None:
+    regrid = Regrid.to((5, 4), have=10.0, want=20.0)
+    assert regrid.network_shape == (3, 2)
+    found = regrid.back(np.arange(6).reshape(3, 2), Span(0, 3))
+    expected = np.kron(np.arange(6).reshape(3, 2), np.ones((2, 2), int))[:5]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("have", "want"), [(10.0, 10.2), (10.0, None), (None, 20.0)])
+def test_pixels_that_are_alike_or_not_known_are_left_alone(
+    have: float | None, want: float | None
+) -> None:
+    assert Regrid.to((5, 4), have, want).trivial
+
+
+@pytest.mark.parametrize("factor", [1 / 65, 65.0, math.inf, math.nan, 0.0])
+def test_a_factor_that_leaves_nothing_is_refused(factor: float) -> None:
+    with pytest.raises(OptionError, match="choose --resolution native"):
+        Regrid((10, 10), factor)
+
+
+# -- metres ---------------------------------------------------------------------------------
+
+BLANK = np.zeros((1, 40, 60), np.uint8)
+
+
+def test_a_pixel_of_a_projected_raster_is_measured_in_metres(raster: Opened) -> None:
+    assert metres_a_pixel(raster(BLANK)) == pytest.approx(10)
+
+
+def test_a_pixel_of_a_raster_in_feet_is_measured_in_metres(raster: Opened) -> None:
+    feet = 10 * 3937 / 1200
+    dataset = raster(BLANK, crs="EPSG:2263", transform=from_origin(1e6, 2e5, feet, feet))
+    assert metres_a_pixel(dataset) == pytest.approx(10)
+
+
+def test_a_turned_pixel_has_the_length_of_its_edge(raster: Opened) -> None:
+    turned = Affine.translation(6e5, 5e6) * Affine.rotation(30) * Affine.scale(20, -20)
+    assert metres_a_pixel(raster(BLANK, transform=turned)) == pytest.approx(20)
+
+
+def test_pixels_that_are_not_square_count_by_their_area(raster: Opened) -> None:
+    dataset = raster(BLANK, transform=from_origin(6e5, 5e6, 5, 20))
+    assert metres_a_pixel(dataset) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("latitude", [-75.0, -30.0, 0.0, 45.0, 60.0])
+def test_a_pixel_in_degrees_is_as_long_as_the_earth_says(raster: Opened, latitude: float) -> None:
+    edge = 1e-4
+    dataset = raster(BLANK, crs="EPSG:4326", transform=from_origin(12, latitude, edge, edge))
+    local = f"+proj=aeqd +lat_0={latitude} +lon_0=12"
+    (x0, x1), (y0, y1) = reproject(
+        "EPSG:4326", local, [12, 12 + edge], [latitude, latitude - edge]
+    )
+    area = abs((x1 - x0) * (y1 - y0))
+    assert metres_a_pixel(dataset) == pytest.approx(math.sqrt(area), rel=0.01)
+
+
+def test_a_pixel_without_a_reference_system_has_no_length(raster: Opened) -> None:
+    assert metres_a_pixel(raster(BLANK, crs=None)) is None
+
+
+# -- the raster on the network's grid -------------------------------------------------------
+
+
+def speckle(shape: tuple[int, int], seed: int = 1) -> NDArray[np.uint16]:
+    random = np.random.default_rng(seed)
+    numbers = random.integers(1, 4000, (2, *shape), dtype=np.uint16)
+    numbers[:, random.random(shape) < 0.2] = 0
+    return numbers
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.5, 0.77, 1.3, 2.0, 2.5, 6.0])
+@pytest.mark.parametrize("step", [1, 7, 32])
+def test_a_warped_raster_read_by_bands_of_rows_is_the_one_read_whole(
+    raster: Opened, factor: float, step: int
+) -> None:
+    dataset = raster(speckle((61, 83)), nodata=0)
+    with Regrid((61, 83), factor).warped(dataset, 0) as warped:
+        whole = warped.read()
+        bands = range(0, warped.height, step)
+        parts = [
+            warped.read(window=((start, min(start + step, warped.height)), (0, warped.width)))
+            for start in bands
+        ]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_larger_pixels_are_the_mean_of_the_valid_ones_in_them(raster: Opened) -> None:
+    numbers = speckle((40, 60))
+    with Regrid((40, 60), 2.0).warped(raster(numbers, nodata=0), 0) as warped:
+        found = warped.read().astype(float)
+    blocks = numbers.reshape(2, 20, 2, 30, 2).astype(float)
+    blocks[blocks == 0] = np.nan
+    absent = np.isnan(blocks).all(axis=(2, 4))
+    total, count = np.nansum(blocks, axis=(2, 4)), (~np.isnan(blocks)).sum(axis=(2, 4))
+    np.testing.assert_array_equal(found == 0, absent)
+    mean = total / np.maximum(count, 1)
+    np.testing.assert_allclose(found[~absent], mean[~absent], atol=0.51)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.7, 1.6, 2.0])
+def test_a_flat_raster_stays_flat_up_to_its_edges(raster: Opened, factor: float) -> None:
+    flat = np.full((1, 41, 63), 1234, np.uint16)
+    with Regrid((41, 63), factor).warped(raster(flat, nodata=0), 0) as warped:
+        assert (warped.read() == 1234).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_the_networks_grid_starts_at_the_files_corner(raster: Opened, factor: float) -> None:
+    dataset = raster(speckle((40, 60)))
+    with Regrid((40, 60), factor).warped(dataset, None) as warped:
+        assert warped.transform * (0, 0) == dataset.transform * (0, 0)
+        assert warped.bounds == pytest.approx(dataset.bounds)
+        assert warped.crs == dataset.crs
+
+
+def test_a_ramp_made_finer_stays_a_ramp(raster: Opened) -> None:
+    ramp = np.broadcast_to(np.arange(60, dtype=np.float32) * 10, (1, 40, 60))
+    with Regrid((40, 60), 0.5).warped(raster(ramp), None) as warped:
+        found = warped.read(1)
+    expected = (np.arange(120) + 0.5) * 5 - 5
+    np.testing.assert_allclose(found[:, 2:-2] - expected[2:-2], 0, atol=1e-3)

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+rasterio = pytest.importorskip("rasterio")
+pytest.importorskip("rich")
+
+from rasterio.transform import from_origin  # noqa: E402
+
+from cloudmask.classes import Output  # noqa: E402
+from cloudmask.errors import ModelError, OptionError  # noqa: E402
+from cloudmask.local.run import FileJob, mask_file  # noqa: E402
+from cloudmask.options import Options  # noqa: E402
+from cloudmask.testing import FakeModel, brightest_band, constant, fake_spec, identity  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# rasterio itself multiplies transforms in the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
+
+BANDS = ("B02", "B03", "B04", "B08")
+SHAPE = (70, 90)
+
+
+def numbers(shape: tuple[int, int] = SHAPE, dtype: str = "uint16") -> NDArray[Any]:
+    return np.random.default_rng(8).integers(500, 4000, (4, *shape)).astype(dtype)
+
+
+def write(
+    path: Path, image: NDArray[Any], mask: NDArray[np.bool_] | None = None, **profile: Any
+) -> Path:
+    count, height, width = image.shape
+    some = {
+        "driver": "GTiff", "height": height, "width": width, "count": count,
+        "dtype": image.dtype, "crs": "EPSG:32633",
+        "transform": from_origin(6e5, 5e6, 10, 10),
+    }  # fmt: skip
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **{**some, **profile}) as dataset,
+    ):
+        dataset.write(image)
+        dataset.descriptions = BANDS
+        if mask is not None:
+            dataset.write_mask(mask)
+    return path
+
+
+def masked(source: Path, model: Any = None, **job: Any) -> NDArray[np.uint8]:
+    """Mask a file with a fake network and read the mask."""
+    output = source.with_name("mask.tif")
+    mask_file(
+        FileJob(
+            source=source, output=output, models=(model or brightest_band(),), quiet=True, **job
+        )
+    )
+    with rasterio.open(output) as dataset:
+        classes: NDArray[np.uint8] = dataset.read(1)
+    return classes
+
+
+def of_pixels(metres: float, function: Callable[..., Any] | None = None) -> FakeModel:
+    """Make a network for pixels of that size."""
+    spec = replace(fake_spec(), pixel_size=metres)
+    return FakeModel(function, spec) if function else brightest_band(spec)
+
+
+class Watched:
+    """A network that remembers the least and the greatest number it was given."""
+
+    def __init__(self, metres: float) -> None:
+        self.least, self.greatest = np.inf, -np.inf
+        self.model = of_pixels(metres, self.answer)
+
+    def answer(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Look at the tiles."""
+        self.least = min(self.least, float(tiles.min()))
+        self.greatest = max(self.greatest, float(tiles.max()))
+        return tiles.copy()
+
+
+# -- the grid -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {},
+        {"crs": None},
+        {"crs": "EPSG:4326", "transform": rasterio.Affine(1e-4, 0, 12, 0, -1e-4, 50)},
+        {"transform": rasterio.Affine(7, 7, 6e5, 7, -7, 5e6)},
+        {"transform": rasterio.Affine(10, 0, 6e5, 0, 10, 5e6)},
+    ],
+    ids=["north up", "no CRS", "degrees", "turned", "south up"],
+)
+@pytest.mark.parametrize("metres", [10.0, 20.0])
+def test_the_mask_lies_on_the_files_grid(
+    tmp_path: Path, grid: dict[str, Any], metres: float
+) -> None:
+    source = write(tmp_path / "scene.tif", numbers(), nodata=0, **grid)
+    masked(source, of_pixels(metres))
+    with rasterio.open(source) as scene, rasterio.open(tmp_path / "mask.tif") as mask:
+        assert (mask.crs, mask.transform, mask.shape) == (scene.crs, scene.transform, scene.shape)
+
+
+def test_each_pixel_has_the_class_of_its_own_spectrum(tmp_path: Path) -> None:
+    image = numbers()
+    classes = masked(write(tmp_path / "scene.tif", image))
+    np.testing.assert_array_equal(classes, image.argmax(axis=0))
+
+
+@pytest.mark.parametrize("stitch", ["blend", "crop"])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_network_of_larger_pixels_sees_their_mean(
+    tmp_path: Path, stitch: Any, factor: int
+) -> None:
+    image = numbers((72, 90), "float32")
+    source = write(tmp_path / "scene.tif", image)
+    classes = masked(source, of_pixels(10.0 * factor), options=Options(stitch=stitch))
+    blocks = image.reshape(4, 72 // factor, factor, 90 // factor, factor).mean(axis=(2, 4))
+    expected = np.kron(blocks.argmax(axis=0), np.ones((factor, factor), int))
+    np.testing.assert_array_equal(classes, expected)
+
+
+# -- no data --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metres", [3.0, 5.0, 7.0, 10.0, 13.0, 15.0, 20.0, 37.0])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_255_stands_exactly_where_a_band_is_missing(
+    tmp_path: Path, metres: float, share: float
+) -> None:
+    image = numbers()
+    random = np.random.default_rng(1)
+    image[:, random.random(SHAPE) < share] = 0
+    image[random.random(image.shape) < 0.01] = 0
+    classes = masked(write(tmp_path / "scene.tif", image, nodata=0), of_pixels(metres))
+    np.testing.assert_array_equal(classes == 255, (image == 0).any(axis=0))
+
+
+@pytest.mark.parametrize("metres", [5.0, 10.0, 20.0])
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("uint16", 0), ("uint16", 65535), ("int16", -9999),
+        ("float32", -9999), ("float32", np.nan), ("float32", -3.4028234663852886e38),
+    ],
+)  # fmt: skip
+def test_the_files_no_data_value_never_reaches_the_network(
+    tmp_path: Path, dtype: str, fill: float, metres: float
+) -> None:
+    image = numbers(dtype=dtype)
+    gone = np.random.default_rng(1).random(SHAPE) < 0.3
+    image[:, gone] = fill
+    watched = Watched(metres)
+    classes = masked(write(tmp_path / "scene.tif", image, nodata=fill), watched.model)
+    np.testing.assert_array_equal(classes == 255, gone)
+    assert watched.least >= 0.0499
+    assert watched.greatest <= 0.4001
+
+
+@pytest.mark.parametrize("metres", [5.0, 10.0, 20.0])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_what_the_files_mask_hides_never_reaches_the_network(
+    tmp_path: Path, dtype: str, metres: float
+) -> None:
+    image = numbers(dtype=dtype)
+    there = np.random.default_rng(1).random(SHAPE) < 0.7
+    image[:, ~there] = 9000
+    watched = Watched(metres)
+    classes = masked(write(tmp_path / "scene.tif", image, there), watched.model)
+    np.testing.assert_array_equal(classes != 255, there)
+    assert watched.greatest <= 0.4001
+
+
+@pytest.mark.parametrize("metres", [5.0, 10.0, 20.0])
+def test_zero_is_no_data_by_the_preset_though_the_file_names_another_value(
+    tmp_path: Path, metres: float
+) -> None:
+    image = numbers()
+    image[:, :, :31] = 0
+    image[:, :, 31:45] = 65535
+    watched = Watched(metres)
+    classes = masked(write(tmp_path / "scene.tif", image, nodata=65535), watched.model)
+    assert (classes[:, :45] == 255).all()
+    assert (classes[:, 45:] != 255).all()
+    assert watched.least >= 0.0499
+    assert watched.greatest <= 0.4001
+
+
+def test_a_file_of_no_data_costs_no_call(tmp_path: Path) -> None:
+    model = identity()
+    classes = masked(write(tmp_path / "scene.tif", numbers() * 0, nodata=0), model)
+    assert (classes == 255).all()
+    assert model.calls == 0
+
+
+# -- growing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metres", [10.0, 20.0])
+def test_dilation_is_measured_in_metres_whatever_pixels_the_network_takes(
+    tmp_path: Path, metres: float
+) -> None:
+    image = np.full((4, 60, 60), 1000, np.uint16)
+    image[0] = 2000
+    image[1, 30:32, 30:32] = 4000
+    options = Options(output=Output(dilate=40))
+    classes = masked(write(tmp_path / "scene.tif", image), of_pixels(metres), options=options)
+    y, x = np.mgrid[:60, :60]
+    distance = np.hypot(np.maximum(0, abs(y - 30.5) - 0.5), np.maximum(0, abs(x - 30.5) - 0.5))
+    np.testing.assert_array_equal(classes == 1, distance <= 4)
+
+
+# -- whole or absent ------------------------------------------------------------------------
+
+
+def failing_after(calls: int, error: BaseException) -> FakeModel:
+    def answer(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        if model.calls > calls:
+            raise error
+        return tiles.copy()
+
+    model = FakeModel(answer)
+    return model
+
+
+@pytest.mark.parametrize("calls", [0, 10])
+@pytest.mark.parametrize("error", [ModelError("broken"), KeyboardInterrupt("broken")])
+def test_when_a_network_fails_the_old_files_stay_and_nothing_half_made(
+    tmp_path: Path, calls: int, error: BaseException
+) -> None:
+    source = write(tmp_path / "scene.tif", numbers())
+    masked(source, probabilities=tmp_path / "p.tif")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(type(error), match="broken"):
+        masked(source, failing_after(calls, error), probabilities=tmp_path / "p.tif")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_old_mask_is_there_while_the_new_one_is_made(tmp_path: Path) -> None:
+    source, output = write(tmp_path / "scene.tif", numbers()), tmp_path / "mask.tif"
+    masked(source, constant(1))
+    old = output.read_bytes()
+
+    def answer(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert output.read_bytes() == old
+        return tiles.copy()
+
+    masked(source, FakeModel(answer))
+    assert output.read_bytes() != old
+
+
+# -- options --------------------------------------------------------------------------------
+
+
+def test_a_resolution_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    """A file without a CRS has no metres; to run at its own pixels would be a silent guess."""
+    source = write(tmp_path / "scene.tif", numbers(), crs=None)
+    with pytest.raises(OptionError, match="resolution"):
+        masked(source, resolution=30.0)
+
+
+@pytest.mark.parametrize("name", ["./scene.tif", "folder/../scene.tif", "link.tif"])
+def test_no_other_name_of_the_input_is_written_to(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path / "scene.tif", numbers())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.tif").symlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(OptionError, match="is the input too"):
+        mask_file(FileJob(source=source, output=tmp_path / name, models=(identity(),), quiet=True))
+    assert source.read_bytes() == before
+
+
+def test_probabilities_are_not_written_over_the_input(tmp_path: Path) -> None:
+    source = write(tmp_path / "mask_probabilities.tif", numbers())
+    before = source.read_bytes()
+    with pytest.raises(OptionError, match="is the input too"):
+        masked(source, probabilities=source)
+    assert source.read_bytes() == before
