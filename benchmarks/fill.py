@@ -1,4 +1,4 @@
-"""How much does no data disturb the pixels beside it? (docs/decisions/0003-fill.md)
+"""How much does no data disturb the pixels beside it? (docs/decisions/0003-fill.md).
 
 A wedge or holes are cut out of an image without gaps; counted are the remaining pixels whose class
 changes, for each way to fill what a tile then lacks.

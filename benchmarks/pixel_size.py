@@ -1,4 +1,4 @@
-"""Which pixel size suits the ukis networks? (docs/decisions/0005-pixel-size.md)
+"""Which pixel size suits the ukis networks? (docs/decisions/0005-pixel-size.md).
 
 Seven pairs of real imagery; the reference is derived from the cloud-free partner, not human.
 """

@@ -14,12 +14,16 @@ pytest.importorskip("typer")
 
 import itertools  # noqa: E402
 
+from rasterio.enums import Resampling  # noqa: E402
 from rasterio.io import MemoryFile  # noqa: E402
 from rasterio.transform import Affine, from_origin  # noqa: E402
+from rasterio.vrt import WarpedVRT  # noqa: E402
 from rasterio.warp import transform as reproject  # noqa: E402
 
+from cloudmask.bands import PRESETS, Preset  # noqa: E402
 from cloudmask.errors import OptionError  # noqa: E402
-from cloudmask.local.grid import Regrid, metres_a_pixel  # noqa: E402
+from cloudmask.local.grid import Regrid, Resampled, metres_a_pixel  # noqa: E402
+from cloudmask.scene import ArraySource  # noqa: E402
 from cloudmask.windows import Span  # noqa: E402
 
 if TYPE_CHECKING:
@@ -209,6 +213,8 @@ def test_a_pixel_without_a_reference_system_has_no_length(raster: Opened) -> Non
 
 # -- the raster on the network's grid -------------------------------------------------------
 
+DN = PRESETS["dn"]
+
 
 def speckle(shape: tuple[int, int], seed: int = 1) -> NDArray[np.uint16]:
     random = np.random.default_rng(seed)
@@ -217,54 +223,77 @@ def speckle(shape: tuple[int, int], seed: int = 1) -> NDArray[np.uint16]:
     return numbers
 
 
+def resampled(numbers: NDArray[Any], factor: float, preset: Preset = DN) -> Resampled:
+    return Resampled(ArraySource(numbers), preset, Regrid(numbers.shape[1:], factor))
+
+
+def whole(source: Resampled) -> NDArray[np.float32]:
+    return source.read(Span(0, source.shape[1]))
+
+
 @pytest.mark.parametrize("factor", [0.3, 0.5, 0.77, 1.3, 2.0, 2.5, 6.0])
 @pytest.mark.parametrize("step", [1, 7, 32])
-def test_a_warped_raster_read_by_bands_of_rows_is_the_one_read_whole(
-    raster: Opened, factor: float, step: int
+def test_a_resampled_raster_read_by_bands_of_rows_is_the_one_read_whole(
+    factor: float, step: int
 ) -> None:
-    dataset = raster(speckle((61, 83)), nodata=0)
-    with Regrid((61, 83), factor).warped(dataset, 0) as warped:
-        whole = warped.read()
-        bands = range(0, warped.height, step)
-        parts = [
-            warped.read(window=((start, min(start + step, warped.height)), (0, warped.width)))
-            for start in bands
-        ]
-    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    source = resampled(speckle((61, 83)), factor)
+    height = source.shape[1]
+    parts = [
+        source.read(Span(start, min(start + step, height))) for start in range(0, height, step)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole(source))
 
 
-def test_larger_pixels_are_the_mean_of_the_valid_ones_in_them(raster: Opened) -> None:
+def test_larger_pixels_are_the_mean_of_the_valid_ones_in_them() -> None:
     numbers = speckle((40, 60))
-    with Regrid((40, 60), 2.0).warped(raster(numbers, nodata=0), 0) as warped:
-        found = warped.read().astype(float)
     blocks = numbers.reshape(2, 20, 2, 30, 2).astype(float)
     blocks[blocks == 0] = np.nan
-    absent = np.isnan(blocks).all(axis=(2, 4))
     total, count = np.nansum(blocks, axis=(2, 4)), (~np.isnan(blocks)).sum(axis=(2, 4))
-    np.testing.assert_array_equal(found == 0, absent)
-    mean = total / np.maximum(count, 1)
-    np.testing.assert_allclose(found[~absent], mean[~absent], atol=0.51)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    np.testing.assert_allclose(whole(resampled(numbers, 2.0)), mean * 1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [2.0, 2.5, 3.0])
+def test_averages_are_those_of_gdal(raster: Opened, factor: float) -> None:
+    numbers = speckle((60, 90)).astype(np.float32)
+    dataset = raster(numbers, nodata=0)
+    scaled = dataset.transform * Affine.scale(factor)
+    source = resampled(numbers, factor)
+    with WarpedVRT(
+        dataset, transform=scaled, height=source.shape[1], width=source.shape[2],
+        resampling=Resampling.average, crs=dataset.crs,
+    ) as warped:  # fmt: skip
+        expected = warped.read() * 1e-4
+    found = np.nan_to_num(whole(source))
+    np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.7, 1.6, 2.0])
-def test_a_flat_raster_stays_flat_up_to_its_edges(raster: Opened, factor: float) -> None:
+def test_a_flat_raster_stays_flat_up_to_its_edges(factor: float) -> None:
     flat = np.full((1, 41, 63), 1234, np.uint16)
-    with Regrid((41, 63), factor).warped(raster(flat, nodata=0), 0) as warped:
-        assert (warped.read() == 1234).all()
+    np.testing.assert_allclose(whole(resampled(flat, factor)), 0.1234, rtol=1e-6)
+
+
+def test_a_ramp_made_finer_stays_a_ramp() -> None:
+    ramp = np.broadcast_to(np.arange(60, dtype=np.float32) / 100, (1, 40, 60))
+    found = whole(resampled(ramp, 0.5, PRESETS["reflectance"]))[0]
+    expected = (np.arange(120) + 0.5) / 200 - 1 / 200
+    np.testing.assert_allclose(found[:, 2:-2] - expected[2:-2], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0, 2.5])
+def test_every_valid_pixel_of_the_file_lies_in_a_valid_one_of_the_network(factor: float) -> None:
+    numbers = speckle((40, 60))
+    regrid = Regrid((40, 60), factor)
+    valid = np.all(np.isfinite(whole(resampled(numbers, factor))), axis=0)
+    back = regrid.back(valid, Span(0, regrid.network_shape[0]))
+    assert back[(numbers != 0).all(axis=0)].all()
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
-def test_the_networks_grid_starts_at_the_files_corner(raster: Opened, factor: float) -> None:
-    dataset = raster(speckle((40, 60)))
-    with Regrid((40, 60), factor).warped(dataset, None) as warped:
-        assert warped.transform * (0, 0) == dataset.transform * (0, 0)
-        assert warped.bounds == pytest.approx(dataset.bounds)
-        assert warped.crs == dataset.crs
-
-
-def test_a_ramp_made_finer_stays_a_ramp(raster: Opened) -> None:
-    ramp = np.broadcast_to(np.arange(60, dtype=np.float32) * 10, (1, 40, 60))
-    with Regrid((40, 60), 0.5).warped(raster(ramp), None) as warped:
-        found = warped.read(1)
-    expected = (np.arange(120) + 0.5) * 5 - 5
-    np.testing.assert_allclose(found[:, 2:-2] - expected[2:-2], 0, atol=1e-3)
+def test_several_no_data_values_are_kept_out(factor: float) -> None:
+    numbers = speckle((40, 60))
+    numbers[:, 10:20, 10:20] = 65535
+    preset = Preset("two", 1e-4, nodata=(0, 65535))
+    found = whole(resampled(numbers, factor, preset))
+    assert np.nanmax(found) < 0.4

@@ -78,9 +78,10 @@ def positions(labels: Sequence[object], wanted: Sequence[str]) -> list[int]:
     if missing:
         tried = "; ".join(f"{band}: {', '.join(aliases_of(band))}" for band in missing)
         raise BandError(
-            f"missing band{'s' if len(missing) > 1 else ''} {', '.join(missing)}; the cube has "
-            f"{', '.join(map(str, labels)) or 'none'}. Names tried (any case): {tried}. "
-            "Load the missing bands, or name the bands of the cube in their order (bands=...)."
+            f"missing band{'s' if len(missing) > 1 else ''} {', '.join(missing)}; there are "
+            f"{', '.join(str(label) for label in labels if label != '') or 'no named ones'}. "
+            f"Names tried (any case): {tried}. Load the missing bands, or name all bands in "
+            "their order (bands=..., on the command line --bands)."
         )
     doubled = {band: where for band, where in found.items() if len(where) > 1}
     if doubled:

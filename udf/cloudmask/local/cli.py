@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -20,6 +22,8 @@ from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, mo
 from cloudmask.cube import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloudmask.registry import Entry
 
 app = typer.Typer(
@@ -149,13 +153,10 @@ def mask(
     job = FileJob(
         source=source, output=output, models=tuple(model), preset=preset.value,
         bands=_names(bands), options=options, resolution=_resolution(resolution),
-        probabilities=chances, quiet=quiet,
+        probabilities=chances, quicklook=quicklook, quiet=quiet,
     )  # fmt: skip
-    summary = mask_file(job)
-    if quicklook:
-        from cloudmask.local.picture import quicklook as draw
-
-        draw(quicklook, source, output, preset.value, job.bands)
+    with _stoppable():
+        summary = mask_file(job)
     if not quiet:
         _say(f"{output}: {summary.sentence()}")
 
@@ -226,8 +227,9 @@ def demo(
     """
     from cloudmask.local.demo import run_demo
 
-    for line in run_demo(output, model, seed, size):
-        _say(line)
+    with _stoppable():
+        for line in run_demo(output, model, seed, size):
+            _say(line)
 
 
 def _say(text: str) -> None:
@@ -243,8 +245,22 @@ def main() -> None:
         _stop(2, str(error))
     except (OSError, RasterioError) as error:
         _stop(1, str(error))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Clean up and say so when stopped by Ctrl-C or by a scheduler (SIGTERM)."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
     except KeyboardInterrupt:
         _stop(130, "stopped; no file was left half written")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    _stop(143, "terminated; no file was left half written")
 
 
 def _warn(message: Warning | str, *_: object) -> None:

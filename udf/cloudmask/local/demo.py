@@ -14,6 +14,7 @@ from cloudmask.local.run import FileJob, mask_file
 from cloudmask.local.scores import summary
 from cloudmask.local.simulator import SceneSettings, simulate
 from cloudmask.local.writers import beside
+from cloudmask.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,13 @@ def run_demo(folder: Path, model: str, seed: int, size: int) -> Iterator[str]:
     Yields:
         What has been done, a line each.
     """
+    network = Options().ensemble(model).models
     folder.mkdir(parents=True, exist_ok=True)
     scene = simulate(SceneSettings(shape=(size, size), seed=seed))
     source, mask, picture = (folder / name for name in ("scene.tif", "mask.tif", "demo.png"))
     write_scene(source, scene)
     yield f"{source}: a simulated Sentinel-2 L1C scene, {size} x {size} pixels, 13 bands"
-    done = mask_file(FileJob(source=source, output=mask, models=(model,)))
+    done = mask_file(FileJob(source=source, output=mask, models=network))
     yield f"{mask}: {done.sentence()}"
     yield f"{mask.with_suffix('.qml')}: its style, QGIS finds it by itself"
     yield f"{picture}: {draw(picture, scene, mask, model, done)}"

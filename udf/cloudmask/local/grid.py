@@ -1,8 +1,9 @@
 """Pixel grids: the file's own and the network's.
 
 A network is trained on one pixel size. A file with another one is resampled to it on the way in
-(average when pixels grow, bilinear when they shrink) and each file pixel takes the class of the
-network pixel that holds its centre on the way out.
+(average when pixels grow, linear when they shrink, of the pixels that exist) and each file pixel
+takes the class of the network pixel that holds its centre on the way out. GDAL would resample too,
+but knows one no-data value a file, and ours may have several (0 and the file's own, say).
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rasterio.enums import Resampling
-from rasterio.transform import Affine
-from rasterio.vrt import WarpedVRT
+from scipy import sparse
 
 from cloudmask.errors import OptionError
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cloudmask.bands import Preset
+    from cloudmask.scene import RowSource
 
 METRES_A_DEGREE = 111_320.0
 """Along a meridian; along a parallel times the cosine of the latitude."""
@@ -36,7 +38,7 @@ def metres_a_pixel(dataset: Any) -> float | None:
     transform = dataset.transform
     edge = math.sqrt(abs(transform.determinant))
     if dataset.crs.is_geographic:
-        latitude = (transform * (dataset.width / 2, dataset.height / 2))[1]
+        latitude = transform.d * dataset.width / 2 + transform.e * dataset.height / 2 + transform.f
         return edge * METRES_A_DEGREE * math.sqrt(max(math.cos(math.radians(latitude)), 1e-6))
     return edge * float(dataset.crs.linear_units_factor[1])
 
@@ -92,16 +94,73 @@ class Regrid:
         y = self.index(0)[self.file_rows(rows).slice] - rows.start
         return array[..., y[:, None], self.index(1)]
 
-    def warped(self, dataset: Any, nodata: float | None) -> WarpedVRT:
-        """Open a raster on the network's grid."""
-        height, width = self.network_shape
-        return WarpedVRT(
-            dataset,
-            crs=dataset.crs,
-            transform=dataset.transform * Affine.scale(self.factor),
-            height=height,
-            width=width,
-            resampling=Resampling.average if self.factor > 1 else Resampling.bilinear,
-            src_nodata=nodata,
-            nodata=nodata,
-        )
+    def weights(self, axis: int) -> sparse.csr_array:
+        """Say how much of each file pixel goes into each network pixel: (network, file) sizes."""
+        have, get = self.shape[axis], self.network_shape[axis]
+        make = _averaging if self.factor > 1 else _linear
+        return make(have, get, self.factor)
+
+
+def _averaging(have: int, get: int, factor: float) -> sparse.csr_array:
+    """Weigh by the length that a large pixel and a small one share."""
+    edges = np.minimum(np.arange(get + 1) * factor, have)
+    first, last = np.floor(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
+    counts = np.maximum(last - first, 1)
+    rows = np.repeat(np.arange(get), counts)
+    columns = np.minimum(first[rows] + _counted(counts), have - 1)
+    shared = np.minimum(columns + 1, edges[1:][rows]) - np.maximum(columns, edges[:-1][rows])
+    return sparse.csr_array((np.maximum(shared, 0), (rows, columns)), shape=(get, have))
+
+
+def _counted(counts: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Count 0, 1, ... anew for each of `counts`."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _linear(have: int, get: int, factor: float) -> sparse.csr_array:
+    """Weigh the two pixels on both sides of a small one's centre."""
+    centres = np.clip((np.arange(get) + 0.5) * factor - 0.5, 0, have - 1)
+    before = np.minimum(centres.astype(int), max(have - 2, 0))
+    after = np.minimum(before + 1, have - 1)
+    share = centres - before
+    rows = np.tile(np.arange(get), 2)
+    values = np.concatenate([1 - share, share])
+    return sparse.csr_array((values, (rows, np.concatenate([before, after]))), shape=(get, have))
+
+
+class Resampled:
+    """A raster on the network's grid, as reflectance with NaN for no data (a `RowSource`)."""
+
+    def __init__(self, source: RowSource, preset: Preset, regrid: Regrid) -> None:
+        """Plan.
+
+        Args:
+            source: The raster on its own grid.
+            preset: What its numbers mean.
+            regrid: The two grids.
+        """
+        self._source, self._preset = source, preset
+        self._y, self._x = regrid.weights(0), regrid.weights(1).T.tocsr()
+        self.shape = (source.shape[0], *regrid.network_shape)
+
+    def read(self, rows: Span) -> NDArray[np.float32]:
+        """See `cloudmask.scene.RowSource`."""
+        y = self._y[rows.start : rows.stop]
+        if not y.nnz:
+            return np.zeros((self.shape[0], rows.size, self.shape[2]), np.float32)
+        needed = Span(int(y.indices.min()), int(y.indices.max()) + 1)
+        numbers = self._source.read(needed)
+        valid = self._preset.valid(numbers)
+        reflectance = np.where(valid, self._preset.reflectance(numbers), np.float32(0))
+        y = y[:, needed.start : needed.stop]
+        weight = self._weighted(y, valid.astype(np.float32))
+        total = np.stack([self._weighted(y, band) for band in reflectance])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(weight > LEAST_WEIGHT, total / weight, np.nan).astype(np.float32)
+
+    def _weighted(self, y: sparse.csr_array, band: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray((y @ band) @ self._x)
+
+
+LEAST_WEIGHT = 1e-9
+"""Shares below this are rounding, not pixels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
 from cloudmask.bands import Preset, as_preset, canonical, check_dtype, misfit, positions, warn_once
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cloudmask.local.grid import Regrid
 
 CACHE_MIB = 64
 """What GDAL may keep of a file; its default is a twentieth of the machine."""
@@ -40,7 +40,9 @@ TRUE_COLOUR = ("B04", "B03", "B02")
 @contextmanager
 def gdal(**options: Any) -> Iterator[None]:
     """Use GDAL with a small cache and quiet sidecar handling."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, **options):
+    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, **options):
+        # A raster without a place on Earth is masked like any other.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 
 
@@ -54,8 +56,9 @@ def opened(path: Path | str) -> Iterator[Any]:
     try:
         dataset = rasterio.open(path)
     except RasterioIOError as error:
+        why = str(error).removeprefix(f"{path}: ")
         raise CubeError(
-            f"{path}: cannot be read as a raster ({error}); GeoTIFF and VRT can"
+            f"{path}: cannot be read as a raster ({why}); GeoTIFF and VRT can"
         ) from error
     with dataset:
         yield dataset
@@ -67,7 +70,7 @@ def band_labels(dataset: Any, names: Sequence[str] | None) -> list[str]:
     Raises:
         BandError: The file does not name them, or the given names are too few or too many.
     """
-    if names is not None:
+    if names:
         if len(names) != dataset.count:
             raise BandError(
                 f"bands {','.join(names)}: {len(names)} names for {dataset.count} bands; name "
@@ -91,8 +94,8 @@ class Raster:
     """Open rasterio dataset, on whatever grid."""
     indexes: tuple[int, ...]
     """1-based bands of it, in the network's order."""
-    absent: float | None
-    """Number to put where the file's own mask says that nothing is."""
+    absent: float | None = None
+    """Whole number to put where the file's own mask says that nothing is; NaN if there is none."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -104,9 +107,22 @@ class Raster:
         window = Window(0, rows.start, self.dataset.width, rows.size)
         if not rows.size:
             return np.zeros((len(self.indexes), 0, self.dataset.width), self._dtype)
-        numbers: NDArray[np.generic] = self.dataset.read(list(self.indexes), window=window)
-        if self.absent is not None and self._masked:
-            numbers[:, self.dataset.dataset_mask(window=window) == 0] = self.absent
+        numbers = self._numbers(window)
+        if not self._masked:
+            return numbers
+        absent = np.nan if self.absent is None or numbers.dtype.kind == "f" else self.absent
+        nothing = self.dataset.dataset_mask(window=window) == 0
+        dtype = np.result_type(numbers.dtype, np.float32) if np.isnan(absent) else numbers.dtype
+        return np.where(nothing, np.asarray(absent, dtype), numbers)
+
+    def _numbers(self, window: Window) -> NDArray[np.generic]:
+        """Read (band, y, x) as stored."""
+        try:
+            numbers: NDArray[np.generic] = self.dataset.read(list(self.indexes), window=window)
+        except RasterioIOError as error:
+            raise CubeError(
+                f"{self.dataset.name}: cannot be read ({error}); the file is damaged or incomplete"
+            ) from error
         return numbers
 
     @property
@@ -137,7 +153,7 @@ class Raster:
         places = itertools.product(_starts(self.dataset.height), _starts(self.dataset.width))
         height, width = min(SAMPLE, self.dataset.height), min(SAMPLE, self.dataset.width)
         windows = [Window(x, y, width, height) for y, x in places]
-        parts = [self.dataset.read(list(self.indexes), window=window) for window in windows]
+        parts = [self._numbers(window) for window in windows]
         return np.concatenate([part.reshape(len(self.indexes), -1) for part in parts], axis=1)
 
 
@@ -166,25 +182,7 @@ def choose(
         check_dtype(np.dtype(dataset.dtypes[index - 1]))
     own = {dataset.nodatavals[index - 1] for index in found} - {None}
     full = as_preset(preset, own)
-    raster = Raster(dataset, tuple(found), _absent(dataset, full))
-    return raster, full
-
-
-def _absent(dataset: Any, preset: Preset) -> float | None:
-    """Choose a number that means no data in this file."""
-    if np.dtype(dataset.dtypes[0]).kind == "f":
-        return float("nan")
-    return preset.nodata[0] if preset.nodata else None
-
-
-@contextmanager
-def on_grid(raster: Raster, regrid: Regrid) -> Iterator[Raster]:
-    """Give a raster on the network's grid."""
-    if regrid.trivial:
-        yield raster
-        return
-    with regrid.warped(raster.dataset, raster.absent) as warped:
-        yield Raster(warped, raster.indexes, raster.absent)
+    return Raster(dataset, tuple(found), full.nodata[0] if full.nodata else None), full
 
 
 def warn_of_misfit(raster: Raster, preset: Preset) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cloudmask.bands import PRESETS
 from cloudmask.cube import DEFAULT_MODEL
-from cloudmask.errors import CubeError, OptionError
-from cloudmask.local.grid import Regrid, metres_a_pixel
+from cloudmask.errors import OptionError
+from cloudmask.local.grid import Regrid, Resampled, metres_a_pixel
 from cloudmask.local.progress import pixel_bar
-from cloudmask.local.readers import choose, gdal, on_grid, opened, warn_of_misfit
+from cloudmask.local.readers import choose, gdal, opened, warn_of_misfit
 from cloudmask.local.stream import answered, grown, regridded
 from cloudmask.local.writers import MaskWriter
 from cloudmask.options import Options
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cloudmask.ensemble import Ensemble
     from cloudmask.local.readers import Raster
     from cloudmask.local.stream import ClassRows
+    from cloudmask.scene import RowSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +46,42 @@ class FileJob:
     """Pixel size to run at: "model" for the network's own, "native" for the file's, or metres."""
     probabilities: Path | None = None
     """GeoTIFF of class probabilities to make as well."""
+    quicklook: Path | None = None
+    """PNG of scene and mask to make as well."""
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse to write over what is read, and unknown resolutions."""
-        if self.output.absolute() == self.source.absolute():
-            raise OptionError(f"{self.output}: is the input too; choose another output")
-        if self.output.suffix.lower() not in (".tif", ".tiff"):
-            raise OptionError(f"{self.output}: a GeoTIFF is written, so the name must end in .tif")
-        if isinstance(self.resolution, str) and self.resolution not in ("model", "native"):
+        """Refuse to write over what is read or written, and unknown resolutions."""
+        self._check_places()
+        if isinstance(self.resolution, str):
+            if self.resolution not in ("model", "native"):
+                raise OptionError(
+                    f"resolution={self.resolution!r}: 'model', 'native' or a number of metres"
+                )
+        elif not self.resolution > 0 or self.resolution == math.inf:
             raise OptionError(
-                f"resolution={self.resolution!r}: 'model', 'native' or a number of metres"
+                f"resolution={self.resolution}: must be greater than 0 metres, and finite"
             )
-        if not isinstance(self.resolution, str) and not self.resolution > 0:
-            raise OptionError(f"resolution={self.resolution}: must be greater than 0 metres")
+
+    def _check_places(self) -> None:
+        taken = {self.source.resolve(): "the input"}
+        for path, (kind, suffixes) in self._outputs:
+            if path.suffix.lower() not in suffixes:
+                raise OptionError(
+                    f"{path}: {kind} is written, so the name must end in {suffixes[0]}"
+                )
+            if not path.parent.is_dir():
+                raise OptionError(f"{path.parent}: there is no such folder, for {path.name}")
+            if path.resolve() in taken:
+                raise OptionError(f"{path}: is {taken[path.resolve()]} too; choose another name")
+            taken[path.resolve()] = "another output"
+
+    @property
+    def _outputs(self) -> list[tuple[Path, tuple[str, tuple[str, ...]]]]:
+        """The files to make, with their format, less what always lies beside the mask."""
+        tif, png = ("a GeoTIFF", (".tif", ".tiff")), ("a PNG", (".png",))
+        some = ((self.output, tif), (self.probabilities, tif), (self.quicklook, png))
+        return [(path, kind) for path, kind in some if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +108,37 @@ def mask_file(job: FileJob) -> Summary:
     ensemble = job.options.ensemble(job.models)
     with gdal(), opened(job.source) as dataset:
         raster, preset = choose(dataset, ensemble.spec.bands, job.preset, job.bands)
-        if not dataset.width or not dataset.height:
-            raise CubeError(f"{job.source}: has no pixels")
         warn_of_misfit(raster, preset)
-        regrid = _regrid(job, dataset, ensemble)
+        work = _Work(job, ensemble, preset, _regrid(job, dataset, ensemble))
         with MaskWriter(job.output, dataset, job.probabilities) as writer:
-            with (
-                pixel_bar(
-                    job.source.name, dataset.width * dataset.height, quiet=job.quiet
-                ) as tell,
-                on_grid(raster, regrid) as source,
-            ):
-                told = _in_file_pixels(tell, regrid)
-                work = _Work(job, ensemble, preset, regrid)
-                for rows in work.stream(source, raster, told):
+            pixels = dataset.width * dataset.height
+            with pixel_bar(job.source.name, pixels, quiet=job.quiet) as tell:
+                for rows in work.stream(raster, tell):
                     writer.write(rows.y, rows.classes, rows.spread)
-            writer.finish(_tags(job, ensemble, regrid))
-    return Summary(job.output, writer.counts.shares(), regrid)
+            writer.finish(_tags(job, ensemble, work.regrid))
+        if job.quicklook:
+            _draw(job, job.quicklook)
+    return Summary(job.output, writer.counts.shares(), work.regrid)
+
+
+def _draw(job: FileJob, path: Path) -> None:
+    from cloudmask.local.picture import quicklook  # matplotlib takes a second to load
+
+    quicklook(path, job.source, job.output, job.preset, job.bands)
 
 
 def _regrid(job: FileJob, dataset: Any, ensemble: Ensemble) -> Regrid:
-    want = ensemble.spec.pixel_size if job.resolution == "model" else job.resolution
-    shape = (dataset.height, dataset.width)
-    return Regrid.to(
-        shape, metres_a_pixel(dataset), None if isinstance(want, str) else float(want)
-    )
+    have, shape = metres_a_pixel(dataset), (dataset.height, dataset.width)
+    if job.resolution == "model":
+        return Regrid.to(shape, have, ensemble.spec.pixel_size)
+    if isinstance(job.resolution, str):
+        return Regrid.to(shape, None, None)
+    if have is None:
+        raise OptionError(
+            f"resolution={job.resolution:g}: {job.source} has no coordinate reference system, so "
+            "its pixels have no known size; choose native"
+        )
+    return Regrid.to(shape, have, job.resolution)
 
 
 def _in_file_pixels(tell: Callable[[float], None], regrid: Regrid) -> Callable[[int], None]:
@@ -123,25 +154,32 @@ class _Work:
     preset: Preset
     regrid: Regrid
 
-    def stream(
-        self, source: Raster, own: Raster, told: Callable[[int], None]
-    ) -> Iterator[ClassRows]:
+    def stream(self, own: Raster, tell: Callable[[float], None]) -> Iterator[ClassRows]:
         """Give the rows of the mask on the file's grid.
 
         Args:
-            source: The raster on the network's grid.
             own: The raster on its own grid.
-            told: Called with the number of network pixels done.
+            tell: Called with the number of file pixels done.
         """
-        options, spec = self.job.options, self.ensemble.spec
+        options, spec, told = (
+            self.job.options,
+            self.ensemble.spec,
+            _in_file_pixels(tell, self.regrid),
+        )
+        source, preset = self._on_network_grid(own)
         tiling = options.tiling(spec)
         y, x = (plan_axis(size, tiling, options.stitch) for size in source.shape[1:])
-        plan = Plan(y, x, tiling, options.batch)
-        rows = predict_rows(source, plan, self.ensemble, self.preset, told)
+        rows = predict_rows(source, Plan(y, x, tiling, options.batch), self.ensemble, preset, told)
         stream = answered(rows, spec.classes, spread=self.job.probabilities is not None)
         if not self.regrid.trivial:
             stream = regridded(stream, self.regrid, own, self.preset)
         return grown(stream, options.output.masked, self._radius(own))
+
+    def _on_network_grid(self, own: Raster) -> tuple[RowSource, Preset]:
+        """Give the raster on the network's grid, and what its numbers mean there."""
+        if self.regrid.trivial:
+            return own, self.preset
+        return Resampled(own, self.preset, self.regrid), PRESETS["reflectance"]
 
     def _radius(self, own: Raster) -> float:
         """Give the dilation in pixels of the file; a file without a CRS has the network's."""

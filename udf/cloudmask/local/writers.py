@@ -19,7 +19,6 @@ import rasterio.shutil
 from rasterio.windows import Window
 
 from cloudmask.classes import CLASSES, NO_DATA
-from cloudmask.errors import CubeError
 from cloudmask.local.style import category_names, colour_table, qgis_style
 
 if TYPE_CHECKING:
@@ -117,9 +116,6 @@ class MaskWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        folder = self._path.parent
-        if not folder.is_dir():
-            raise CubeError(f"{folder}: there is no such folder to write {self._path.name} to")
         self._raw_classes = self._raw(self._path, 1)
         self._raw_spread = self._raw(self._path, len(CLASSES)) if self._probabilities else None
         return self
