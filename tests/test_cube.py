@@ -78,6 +78,7 @@ def masked(cube: Any, model: FakeModel | None = None, **options: Any) -> xr.Data
     names = options.pop("bands", None)
     preset = options.pop("preset", "reflectance")
     model = model or brightest_band()
+    options = {"pixel_size": 10.0, **options}
     return mask_clouds(cube, model, preset=preset, bands=names, options=Options(**options))
 
 
@@ -205,7 +206,7 @@ def test_growing_across_chunks_is_growing_in_the_whole(
     cube[0, 0] = cube[0, 0] * 0 + 0.3
     cube[0, 1, [20, 47, 48], [30, 35, 36]] = 0.9
     cube[0, 3, 23, 33] = 0.9
-    output = Output(layout=layout, dilate=metres)  # type: ignore[arg-type]
+    output = Output(layout=layout, dilate=metres * (layout != "cloud_detection"))  # type: ignore[arg-type]
     whole = masked(cube, output=output, stitch=stitch)
     chunked = masked(cube.chunk(y=24, x=24), output=output, stitch=stitch, chunk=24)
     np.testing.assert_array_equal(chunked, whole)
@@ -248,7 +249,7 @@ def no_computing() -> Iterator[None]:
 def test_building_the_answer_of_a_dask_cube_computes_nothing(
     stitch: Stitch, metres: float, layout: str
 ) -> None:
-    output = Output(layout=layout, dilate=metres)  # type: ignore[arg-type]
+    output = Output(layout=layout, dilate=metres * (layout != "cloud_detection"))  # type: ignore[arg-type]
     model = of_tile_mean()
     answer = masked(make_cube(2).chunk(y=16), model, stitch=stitch, output=output, chunk=24)
     assert answer.chunks is not None
@@ -312,7 +313,7 @@ def test_a_cube_of_no_data_costs_no_call(*, lazy: bool, layout: str) -> None:
     answer = masked(
         cube.chunk(y=20) if lazy else cube,
         model,
-        output=Output(layout=layout, dilate=30),  # type: ignore[arg-type]
+        output=Output(layout=layout, dilate=30 * (layout != "cloud_detection")),  # type: ignore[arg-type]
     ).compute()
     assert model.calls == 0
     if layout != "cloud_detection":
@@ -567,7 +568,7 @@ def test_time_steps_are_independent(*, lazy: bool, stitch: Stitch) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_cube_of_no_time_steps_has_an_answer_of_none(*, lazy: bool, layout: str) -> None:
     cube = make_cube(2).isel(t=slice(0, 0))
-    output = Output(layout=layout, dilate=30)  # type: ignore[arg-type]
+    output = Output(layout=layout, dilate=30 * (layout != "cloud_detection"))  # type: ignore[arg-type]
     answer = masked(cube.chunk() if lazy else cube, output=output).compute()
     assert answer.shape == (0, len(output.bands), 50, 40)
 
@@ -776,3 +777,27 @@ def test_several_networks_are_averaged(*, lazy: bool) -> None:
     expected = (cube.sel(bands="B03") + 1) / 2
     np.testing.assert_allclose(answer.sel(bands="thick_cloud"), expected, rtol=1e-6)
     assert answer.attrs["cloudmask_model"] == "fake+other"
+
+
+def test_growing_in_metres_needs_the_size_of_a_pixel() -> None:
+    options = Options(output=Output(dilate=60))
+    with pytest.raises(OptionError, match=r"dilate=60: how many metres.*pixel_size=10"):
+        mask_clouds(make_cube(1), brightest_band(), preset="reflectance", options=options)
+
+
+def test_options_must_be_options() -> None:
+    with pytest.raises(OptionError, match=r"options=.*must be cloudmask.Options"):
+        mask_clouds(make_cube(1), brightest_band(), options={"stitch": "crop"})  # type: ignore[arg-type]
+
+
+def test_a_dataset_keeps_its_grid_mapping_and_has_bands_after_time() -> None:
+    cube = make_cube(2).rename(t="time")
+    dataset = cube.to_dataset(dim="bands")
+    for name in dataset.data_vars:
+        dataset[name].encoding["grid_mapping"] = "crs"
+        dataset[name].attrs["grid_mapping"] = "crs"
+    answer = masked(dataset.assign_coords(crs=32633))
+    assert answer.dims == ("time", "bands", "y", "x")
+    assert answer.encoding["grid_mapping"] == "crs"
+    assert answer.attrs["grid_mapping"] == "crs"
+    assert int(answer.crs) == 32633

@@ -124,7 +124,7 @@ def test_every_other_command_is_a_task_or_an_installation_that_exists() -> None:
             assert set(words) <= tasks, command
         else:
             assert program == "pip", command
-            asked = re.search(r"openeo-cloudmask\[(.*)\]", command)
+            asked = re.search(r"(?:openeo-cloudmask|\.)\[(.*)\]", command)
             assert asked, command
             assert set(asked[1].split(",")) <= extras, command
 

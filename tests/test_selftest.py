@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from cloudmask.classes import CLEAR, SHADOW, THICK
+from cloudmask.classes import PROBABILITY_STEPS as STEPS
 from cloudmask.errors import ModelError
 from cloudmask.registry import known
-from cloudmask.selftest import STEPS, answer, self_test
+from cloudmask.selftest import answer, self_test
 from cloudmask.testing import constant, fake_spec
 
 if TYPE_CHECKING:

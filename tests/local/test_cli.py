@@ -24,7 +24,9 @@ pytest.importorskip("rich")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning  # noqa: E402
 from rasterio.shutil import copy as copied  # noqa: E402
+from rasterio.vrt import WarpedVRT  # noqa: E402
 
+from cloudmask import __version__  # noqa: E402
 from cloudmask.classes import CLASSES  # noqa: E402
 from cloudmask.local.cli import app, main  # noqa: E402
 from cloudmask.local.demo import write_scene  # noqa: E402
@@ -327,6 +329,31 @@ def test_probabilities_sum_to_1_and_name_their_classes(
     assert (stored[:, absent] == 255).all()
     assert stored[:, ~absent].max() <= 250
     np.testing.assert_allclose(stored[:, ~absent].sum(axis=0) / 250, 1, atol=4 * 0.5 / 250)
+
+
+def test_probabilities_are_no_colours_and_survive_a_warp(
+    command: Command, scene: Path, network: Path, tmp_path: Path
+) -> None:
+    command("mask", scene, "-o", "mask.tif", "-m", network, "--probabilities")
+    with rasterio.open(tmp_path / "mask_probabilities.tif") as dataset:
+        assert {each.name for each in dataset.colorinterp} == {"gray", "undefined"}
+        stored = dataset.read()
+        with WarpedVRT(dataset) as warped:
+            np.testing.assert_array_equal(warped.read(), stored)
+
+
+def test_shares_are_told_of_classes_that_the_network_knows(
+    command: Command, scene: Path, ukis_4b: Entry, tmp_path: Path
+) -> None:
+    done = command("mask", scene, "-o", "mask.tif", "-m", ukis_4b.spec.name)
+    assert "thin" not in done.out
+    assert "of the valid pixels; no data" in done.out
+    with rasterio.open(tmp_path / "mask.tif") as dataset:
+        assert "PERCENT_THIN_CLOUD" not in dataset.tags()
+
+
+def test_the_version_is_said(command: Command) -> None:
+    assert command("--version").out == f"cloudmask {__version__}\n"
 
 
 def test_the_class_is_the_one_of_greatest_probability(

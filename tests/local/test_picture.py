@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rasterio")
 
-from cloudmask.classes import CLASSES
+from cloudmask.classes import CLASSES, NO_DATA_CLASS
 from cloudmask.local.picture import coloured, overlaid, panels, stretched
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_a_picture_has_three_bands_from_0_to_1(seed: int, bands: int, share: flo
     assert picture.shape == (20, 30, 3)
     assert picture.min() >= 0
     assert picture.max() <= 1
-    assert (picture[~valid] == 1).all()
+    np.testing.assert_allclose(picture[~valid] * 255, 160, atol=1e-4)
 
 
 def test_what_no_data_holds_changes_no_colour() -> None:
@@ -78,18 +78,23 @@ def test_a_flat_scene_makes_no_division_by_zero() -> None:
 # -- classes --------------------------------------------------------------------------------
 
 
-def test_each_class_has_its_colour_and_no_data_is_white() -> None:
+def test_each_class_has_its_colour_and_no_data_is_grey() -> None:
     painted = coloured(CODES)
-    by_code = {each.code: each.colour for each in CLASSES} | {255: (255, 255, 255)}
+    by_code = {each.code: each.colour for each in CLASSES} | {255: NO_DATA_CLASS.colour}
     for place, code in np.ndenumerate(CODES):
         np.testing.assert_allclose(painted[place] * 255, by_code[int(code)], atol=1e-4)
 
 
-def test_clear_ground_and_no_data_show_the_picture_as_it_is() -> None:
+def test_clear_ground_shows_the_picture_as_it_is() -> None:
     picture = np.moveaxis(light(shape=(2, 3)), 0, -1)
     found = overlaid(picture, CODES)
-    through = np.isin(CODES, (0, 255))
-    np.testing.assert_array_equal(found[through], picture[through])
+    np.testing.assert_array_equal(found[CODES == 0], picture[CODES == 0])
+
+
+def test_no_data_hides_whatever_the_picture_has_there() -> None:
+    picture = np.moveaxis(light(shape=(2, 3)), 0, -1)
+    hidden = overlaid(picture, CODES)[CODES == 255]
+    np.testing.assert_allclose(hidden * 255, [NO_DATA_CLASS.colour], atol=1e-4)
 
 
 def test_masked_classes_lie_between_the_picture_and_their_colour() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rasterio")
 
+from cloudmask.classes import PROBABILITY_STEPS
 from cloudmask.local.writers import (
-    PROBABILITY_STEPS,
     Counts,
     beside,
     stored_probabilities,
@@ -104,7 +104,7 @@ def test_shares_are_those_of_all_rows_written(rows: list[list[int]]) -> None:
         counts.add(np.array(row, np.uint8).reshape(1, -1))
     every = [code for row in rows for code in row]
     valid = [code for code in every if code != 255]
-    shares = counts.shares()
+    shares = counts.shares((0, 1, 2, 3))
     for code, name in enumerate(("clear", "thick_cloud", "thin_cloud", "cloud_shadow")):
         expected = 100 * valid.count(code) / len(valid) if valid else 0
         assert shares[name] == pytest.approx(expected)
@@ -114,7 +114,7 @@ def test_shares_are_those_of_all_rows_written(rows: list[list[int]]) -> None:
 def test_shares_become_tags_of_three_decimals() -> None:
     counts = Counts()
     counts.add(np.array([[0, 0, 1, 255]], np.uint8))
-    assert counts.tags() == {
+    assert counts.tags((0, 1, 2, 3)) == {
         "PERCENT_CLEAR": "66.667",
         "PERCENT_THICK_CLOUD": "33.333",
         "PERCENT_THIN_CLOUD": "0.000",

@@ -39,10 +39,12 @@ SENTINEL2: Mapping[str, tuple[str, ...]] = {
 }
 """Sentinel-2 MSI band -> other names, in the order of the instrument."""
 
-# A product's resolution (B02_10m, B02_60m), titiler's band number (B02_b1), a leading product
-# name as GDAL's subdatasets have it. Case does not matter.
-_SUFFIX = re.compile(r"(_(10|20|60)m|_b\d+)$")
-_BAND = re.compile(r"b0?(\d{1,2}a?)$")
+# A product's resolution (B02_10m, B02_60m) or titiler's band number (B02_b1).
+_SUFFIX = r"(?:_(?:10|20|60)m|_b\d+)?$"
+_BAND = re.compile(r"b(0?\d|1\d|0?8a)" + _SUFFIX)
+# A file name (T31TCJ_20200101T105441_B04_10m), whose band has two places.
+_IN_FILE_NAME = re.compile(r".*_b(\d\d|8a)(?:_(?:10|20|60)m)?$")
+_ALIAS = re.compile(r"(\w+?)" + _SUFFIX)
 
 
 def canonical(label: object) -> str | None:
@@ -50,11 +52,13 @@ def canonical(label: object) -> str | None:
 
     None if it names none.
     """
-    text = _SUFFIX.sub("", str(label).strip().lower())
-    if match := _BAND.match(text):
-        name = "B" + match[1].upper().zfill(2)
+    # GDAL's own Sentinel-2 driver describes a band as "B4, central wavelength 665 nm".
+    text = str(label).split(",")[0].strip().lower()
+    if match := _BAND.match(text) or _IN_FILE_NAME.match(text):
+        name = "B" + match[1].upper().lstrip("0").zfill(2)
         return name if name in SENTINEL2 else None
-    return _BY_ALIAS.get(text)
+    alias = _ALIAS.match(text)
+    return _BY_ALIAS.get(alias[1]) if alias else None
 
 
 _BY_ALIAS = {alias: band for band, aliases in SENTINEL2.items() for alias in aliases}
@@ -101,8 +105,7 @@ def _matches(labels: Sequence[object], band: str) -> list[int]:
 def aliases_of(band: str) -> tuple[str, ...]:
     """List the names under which a band is found, the resolution suffixes left out."""
     short = re.sub("^B0", "B", band)
-    names = (band, *([short] if short != band else ()), f"{band}_10m", *SENTINEL2.get(band, ()))
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys((band, short, *SENTINEL2.get(band, ()))))
 
 
 FILL_VALUES = 1e9
@@ -262,11 +265,16 @@ def _plausible(flat: NDArray[np.generic], preset: Preset) -> NDArray[np.bool_]:
     return np.asarray(good)
 
 
+LONGEST_MEMORY = 1000
+"""Calls that are remembered to have warned."""
+
 _warned: set[str] = set()
 
 
 def warn_once(call: str, sentence: str | None) -> None:
     """Warn of a misfit, once for each call however many chunks notice it."""
+    if len(_warned) > LONGEST_MEMORY:
+        _warned.clear()
     if sentence and call not in _warned:
         _warned.add(call)
         warnings.warn(sentence, PresetWarning, stacklevel=3)

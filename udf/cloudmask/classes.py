@@ -38,7 +38,10 @@ CLASSES: tuple[CloudClass, ...] = (
 )
 """The four classes of CloudSEN12 (Aybar et al. 2022), which CloudS2Mask and OmniCloudMask use."""
 
-NO_DATA_CLASS = CloudClass(NO_DATA, "no_data", "no data", (0, 0, 0))
+NO_DATA_CLASS = CloudClass(NO_DATA, "no_data", "no data", (160, 160, 160))
+
+PROBABILITY_STEPS = 250
+"""Where probabilities are stored as bytes they are whole numbers 0..250."""
 
 # Names that manifests give their classes. A network that knows one cloud class means the opaque.
 _CODES: Mapping[str, int] = {
@@ -83,6 +86,11 @@ class Output:
     def __post_init__(self) -> None:
         """Refuse unknown layouts and classes and negative distances."""
         choice("layout", self.layout, tuple(LAYOUT_BANDS))
+        if self.layout == "cloud_detection" and self.dilate:
+            raise OptionError(
+                f"dilate={self.dilate}: the layout cloud_detection has probabilities only, which "
+                "do not grow; choose the layout mask or probabilities, or no dilation"
+            )
         object.__setattr__(self, "masked", tuple(np.atleast_1d(self.masked).tolist()))
         if not set(self.masked) <= {THICK, THIN, SHADOW}:
             raise OptionError(

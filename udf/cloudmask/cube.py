@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from cloudmask.bands import as_preset, check_dtype, positions
-from cloudmask.errors import CubeError
+from cloudmask.errors import CubeError, OptionError
 from cloudmask.job import Job
 from cloudmask.options import Options
 
@@ -68,8 +68,10 @@ def mask_clouds(
         OptionError: An option cannot work.
 
     Warns:
-        PresetWarning: The values cannot be what the preset says; once a call.
+        PresetWarning: The values cannot be what the preset says; once a call (with dask: once a
+            call and process, where the chunk is computed).
     """
+    _check(options)
     job = Job(options.ensemble(model), as_preset(preset), options, str(uuid4()))
     wanted = job.ensemble.spec.bands
     if isinstance(cube, xr.Dataset):
@@ -79,6 +81,17 @@ def mask_clouds(
     axes = _Axes.of(cube)
     answer = job.run(_selected(cube, axes, wanted, bands).data)
     return _labelled(answer, cube, axes, job)
+
+
+def _check(options: Options) -> None:
+    """Refuse what would silently mean something else."""
+    if not isinstance(options, Options):
+        raise OptionError(f"options={options!r}: must be cloudmask.Options(...)")
+    if options.output.dilate and options.pixel_size is None:
+        raise OptionError(
+            f"dilate={options.output.dilate:g}: how many metres is a pixel of the cube? Its "
+            "coordinates are not relied on; say so with Options(pixel_size=10, ...)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +143,12 @@ def _stacked(cube: xr.Dataset, wanted: Sequence[str], bands: Sequence[str] | Non
     labels = _given(bands, len(variables)) or variables
     chosen = cube[[variables[number] for number in positions(labels, wanted)]]
     dim = next(name for name in DIMENSIONS["band"] if name not in chosen.dims)
-    return chosen.to_dataarray(dim=dim).assign_coords({dim: list(wanted)})
+    stacked = chosen.to_dataarray(dim=dim).assign_coords({dim: list(wanted)})
+    first = next(iter(chosen.data_vars.values()))
+    stacked.attrs = {key: first.attrs[key] for key in _KEPT_ATTRIBUTES if key in first.attrs}
+    stacked.encoding = {k: v for k, v in first.encoding.items() if k == "grid_mapping"}
+    leading = [name for name in DIMENSIONS["time"] if name in stacked.dims]
+    return stacked.transpose(*leading, dim, ...)
 
 
 def _given(bands: Sequence[str] | None, count: int) -> list[str] | None:

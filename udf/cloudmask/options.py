@@ -43,7 +43,7 @@ class Options:
     chunk: int = 1024
     """Wanted edge of a dask chunk in pixels; rounded so that chunks agree with the whole."""
     pixel_size: float | None = None
-    """Metres a pixel, for distances in `output`; default the network's."""
+    """Metres a pixel of the cube, for distances in `output`; needed if there are any."""
     output: Output = field(default_factory=Output)
     """What to answer."""
     runtime: Runtime = field(default_factory=Runtime)
@@ -62,7 +62,7 @@ class Options:
         return spec.tiling(self.tile, self.overlap)
 
     def dilation(self, spec: ModelSpec) -> float:
-        """Return how far masked classes grow, in pixels."""
+        """Return how far masked classes grow, in pixels (of the network, if not told others)."""
         return self.output.dilate / (self.pixel_size or spec.pixel_size)
 
     def ensemble(self, models: SomeModels) -> Ensemble:

@@ -128,7 +128,7 @@ def predict_rows(
             answers = ensemble(np.stack([tile.values for tile in batch]))
             for tile, answer in zip(batch, answers, strict=True):
                 stitcher.add(answer, tile.y, tile.x)
-                _tell(progress, tile)
+                _tell(progress, tile.y, tile.x)
         stop = plan.y.settled(number)
         if stop > start:
             rows = Span(start, stop)
@@ -147,11 +147,8 @@ class _Tile:
     x: Placement
 
 
-def _tell(
-    progress: Callable[[int], None] | None, tile: _Tile | tuple[Placement, Placement]
-) -> None:
+def _tell(progress: Callable[[int], None] | None, y: Placement, x: Placement) -> None:
     if progress:
-        y, x = (tile.y, tile.x) if isinstance(tile, _Tile) else tile
         progress(y.core.size * x.core.size)
 
 
@@ -175,7 +172,7 @@ def _tiles(
         if tile:
             yield tile
         else:
-            _tell(progress, (y, x))
+            _tell(progress, y, x)
 
 
 def _cut(numbers: _NumberBand, plan: Plan, y: Placement, x: Placement) -> _Tile | None:

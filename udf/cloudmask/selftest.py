@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudmask.bands import PRESETS, positions
+from cloudmask.classes import PROBABILITY_STEPS as STEPS
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import ModelError
 from cloudmask.scene import ArraySource, Plan, predict_rows
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from cloudmask.model import Model
     from cloudmask.registry import Entry
-
-STEPS = 250
-"""Probabilities are kept as whole numbers of this many steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 One Item (STAC 1.1, Machine Learning Model extension 1.5) describes one ONNX file: what to feed
 it, what it answers, whose it is. Tiling and augmentation stand under
 `mlm:hyperparameters.inference` as defaults that a caller may override
-(docs/manifest.md lists every field).
+(docs/models.md lists every field).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ try:
 except ImportError as error:  # pragma: no cover - depends on the installation
     sys.exit(f"{error}\nThe command needs more packages: pip install 'openeo-cloudmask[local]'")
 
-from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, models
+from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
 from cloudmask.cube import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -47,6 +47,22 @@ class StitchName(StrEnum):
 def _names(text: str | None) -> tuple[str, ...] | None:
     """Read a comma-separated list."""
     return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature
+    if asked:
+        typer.echo(f"cloudmask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(
@@ -98,8 +114,8 @@ def mask(
     stitch: Annotated[
         StitchName,
         typer.Option(
-            help="blend: mix tiles over their overlap; crop: one tile a pixel, the very mask that "
-            "openEO and dask give.",
+            help="blend: mix tiles over their overlap; crop: one tile a pixel, the mask that "
+            "openEO and dask give at the same pixel size.",
         ),
     ] = StitchName.blend,
     tile: Annotated[
@@ -223,7 +239,7 @@ def demo(
 ) -> None:
     """Simulate a scene, mask it with a trained network, score and draw it. Needs no network.
 
-    Writes scene.tif, mask.tif, mask.qml and demo.png.
+    Writes scene.tif, mask.tif with mask.qml and mask.tif.aux.xml, and demo.png.
     """
     from cloudmask.local.demo import run_demo
 

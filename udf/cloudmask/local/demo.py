@@ -94,7 +94,7 @@ def draw(path: Path, scene: Scene, mask: Path, model: str, done: Summary) -> str
         {
             "simulated scene": view,
             "truth": coloured(scene.truth),
-            f"mask by {model}": overlaid(view, classes),
+            f"mask by {model} (shares below)": overlaid(view, classes),
         },
         f"mask against truth: {sentence}",
         done.shares,

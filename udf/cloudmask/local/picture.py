@@ -34,7 +34,7 @@ def stretched(reflectance: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDA
 
     Args:
         reflectance: (1 or 3, y, x), red green blue.
-        valid: (y, x); the rest becomes white.
+        valid: (y, x); the rest becomes grey.
 
     Returns:
         (y, x, 3), 0..1, all bands stretched alike so that colours stay true.
@@ -42,22 +42,22 @@ def stretched(reflectance: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDA
     low, high = np.percentile(reflectance[:, valid], [1, 98]) if valid.any() else (0.0, 1.0)
     scaled = np.clip((reflectance - low) / max(high - low, 1e-6), 0, 1) ** GAMMA
     picture = np.moveaxis(np.broadcast_to(scaled, (3, *valid.shape)), 0, -1).copy()
-    picture[~valid] = 1
+    picture[~valid] = np.array(NO_DATA_CLASS.colour) / 255
     return picture
 
 
 def coloured(classes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Paint class codes (y, x) as (y, x, 3), 0..1, no data white."""
+    """Paint class codes (y, x) as (y, x, 3), 0..1."""
     painted = np.ones((*classes.shape, 3), np.float32)
-    for each in CLASSES:
+    for each in (*CLASSES, NO_DATA_CLASS):
         painted[classes == each.code] = np.array(each.colour) / 255
     return painted
 
 
 def overlaid(picture: NDArray[np.float32], classes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Lay the masked classes over a picture (y, x, 3); the clear ground shows through."""
+    """Lay the masked classes over a picture (y, x, 3); clear ground shows, no data hides it."""
     painted = coloured(classes)
-    share = np.where((classes == CLEAR) | (classes == NO_DATA), 0.0, 0.55)[..., None]
+    share = np.select([classes == CLEAR, classes == NO_DATA], [0.0, 1.0], 0.55)[..., None]
     return (picture * (1 - share) + painted * share).astype(np.float32)
 
 
@@ -73,7 +73,7 @@ def panels(
         path: File to make.
         pictures: Heading -> (y, x, 3), 0..1, all of one shape.
         title: Heading of the whole, may have several lines.
-        shares: Class name -> percentage, for the legend.
+        shares: Class name -> percentage of the valid pixels (no data: of all), for the legend.
     """
     from matplotlib.figure import Figure
 
@@ -98,10 +98,13 @@ def panels(
 def _legend(shares: Mapping[str, float]) -> list[Any]:
     from matplotlib.patches import Patch
 
-    paints = [(each, "#{:02x}{:02x}{:02x}".format(*each.colour)) for each in CLASSES]
     return [
-        Patch(facecolor=paint, edgecolor="0.4", label=f"{each.title} {shares[each.name]:.1f} %")
-        for each, paint in [*paints, (NO_DATA_CLASS, "white")]
+        Patch(
+            facecolor="#{:02x}{:02x}{:02x}".format(*each.colour),
+            edgecolor="0.4",
+            label=f"{each.title} {shares[each.name]:.1f} %" if each.name in shares else each.title,
+        )
+        for each in (*CLASSES, NO_DATA_CLASS)
     ]
 
 
@@ -131,5 +134,9 @@ def quicklook(
         path,
         {"scene": picture, "mask over the scene": overlaid(picture, classes)},
         f"{source.name}   ({tags['MODEL']})",
-        {name: float(tags[f"PERCENT_{name.upper()}"]) for name in names},
+        {
+            name: float(tags[f"PERCENT_{name.upper()}"])
+            for name in names
+            if f"PERCENT_{name.upper()}" in tags
+        },
     )

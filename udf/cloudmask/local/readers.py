@@ -14,8 +14,8 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.windows import Window
 
-from cloudmask.bands import Preset, as_preset, canonical, check_dtype, misfit, positions, warn_once
-from cloudmask.errors import BandError, CubeError
+from cloudmask.bands import Preset, as_preset, canonical, check_dtype, misfit, positions
+from cloudmask.errors import BandError, CubeError, PresetWarning
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
@@ -187,8 +187,9 @@ def choose(
 
 def warn_of_misfit(raster: Raster, preset: Preset) -> None:
     """Look at some pixels before the work starts, and warn if the preset cannot be right."""
-    sample = raster.sample()
-    warn_once(f"{raster.dataset.name}:{id(raster)}", misfit(sample, preset))
+    sentence = misfit(raster.sample(), preset)
+    if sentence:
+        warnings.warn(sentence, PresetWarning, stacklevel=2)
 
 
 def true_colour(dataset: Any, names: Sequence[str] | None = None) -> tuple[int, ...]:

@@ -88,15 +88,15 @@ class FileJob:
 class Summary:
     """What was made."""
 
-    output: Path
     shares: dict[str, float]
-    """Percentage of each class among valid pixels; `no_data` among all."""
-    regrid: Regrid
+    """Percentage of each class that the network knows among valid pixels; `no_data` among all."""
 
     def sentence(self) -> str:
         """Say the shares in words."""
-        parts = [f"{name.replace('_', ' ')} {share:.1f} %" for name, share in self.shares.items()]
-        return ", ".join(parts)
+        words = {name.replace("_", " "): f"{share:.1f} %" for name, share in self.shares.items()}
+        absent = words.pop("no data")
+        valid = ", ".join(f"{name} {share}" for name, share in words.items())
+        return f"{valid} of the valid pixels; no data {absent} of all"
 
 
 def mask_file(job: FileJob) -> Summary:
@@ -110,15 +110,16 @@ def mask_file(job: FileJob) -> Summary:
         raster, preset = choose(dataset, ensemble.spec.bands, job.preset, job.bands)
         warn_of_misfit(raster, preset)
         work = _Work(job, ensemble, preset, _regrid(job, dataset, ensemble))
-        with MaskWriter(job.output, dataset, job.probabilities) as writer:
+        dilated = job.options.output.dilate
+        with MaskWriter(job.output, dataset, job.probabilities, dilated=dilated) as writer:
             pixels = dataset.width * dataset.height
             with pixel_bar(job.source.name, pixels, quiet=job.quiet) as tell:
                 for rows in work.stream(raster, tell):
                     writer.write(rows.y, rows.classes, rows.spread)
-            writer.finish(_tags(job, ensemble, work.regrid))
+            writer.finish(_tags(job, ensemble, work.regrid), ensemble.spec.classes)
         if job.quicklook:
             _draw(job, job.quicklook)
-    return Summary(job.output, writer.counts.shares(), work.regrid)
+    return Summary(writer.counts.shares(ensemble.spec.classes))
 
 
 def _draw(job: FileJob, path: Path) -> None:
@@ -199,6 +200,7 @@ def _tags(job: FileJob, ensemble: Ensemble, regrid: Regrid) -> dict[str, str]:
         "MODEL": "; ".join(spec.name for spec in specs),
         "MODEL_VERSION": "; ".join(spec.version for spec in specs),
         "MODEL_SHA256": "; ".join(spec.sha256 for spec in specs),
+        "MODEL_LEVEL": "; ".join(spec.level for spec in specs),
         "MODEL_LICENCE": "; ".join(dict.fromkeys(spec.licence for spec in specs)),
         "STITCH": job.options.stitch,
         "TILE": str(tiling.tile),
@@ -207,5 +209,4 @@ def _tags(job: FileJob, ensemble: Ensemble, regrid: Regrid) -> dict[str, str]:
         "TTA_ADAPTIVE": str(ensemble.tta.adaptive),
         "PRESET": job.preset if isinstance(job.preset, str) else job.preset.name,
         "FILE_PIXELS_PER_NETWORK_PIXEL": f"{regrid.factor:g}",
-        "DILATED_METRES": f"{job.options.output.dilate:g}",
     }

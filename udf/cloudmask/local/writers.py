@@ -16,20 +16,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from cloudmask.classes import CLASSES, NO_DATA
+from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
 from cloudmask.local.style import category_names, colour_table, qgis_style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from cloudmask.windows import Span
-
-PROBABILITY_STEPS = 250
-"""Probabilities are stored as whole numbers 0..250, with a scale that GDAL and QGIS apply."""
 
 BLOCK = 512
 
@@ -44,16 +42,22 @@ class Counts:
         """Count class codes."""
         self.pixels += np.bincount(classes.ravel(), minlength=256)
 
-    def shares(self) -> dict[str, float]:
-        """Give the percentage of each class among valid pixels, and of no data among all."""
+    def shares(self, codes: Sequence[int]) -> dict[str, float]:
+        """Give the percentage of some classes among valid pixels, and of no data among all.
+
+        Args:
+            codes: Those that the network knows: nothing can be said of another.
+        """
         total, absent = int(self.pixels.sum()), int(self.pixels[NO_DATA])
         valid = max(1, total - absent)
-        percent = {each.name: 100 * int(self.pixels[each.code]) / valid for each in CLASSES}
+        known = [each for each in CLASSES if each.code in codes]
+        percent = {each.name: 100 * int(self.pixels[each.code]) / valid for each in known}
         return percent | {"no_data": 100 * absent / max(1, total)}
 
-    def tags(self) -> dict[str, str]:
+    def tags(self, codes: Sequence[int]) -> dict[str, str]:
         """Give the shares as GeoTIFF tags."""
-        return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in self.shares().items()}
+        shares = self.shares(codes)
+        return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in shares.items()}
 
 
 @contextmanager
@@ -102,17 +106,21 @@ class Raw:
 class MaskWriter:
     """Takes rows of classes, and of probabilities if wanted; `finish` makes the files appear."""
 
-    def __init__(self, path: Path, like: Any, probabilities: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, like: Any, probabilities: Path | None = None, *, dilated: float = 0
+    ) -> None:
         """Open beside `path`.
 
         Args:
             path: GeoTIFF to make.
             like: Open rasterio dataset whose grid the mask has.
             probabilities: GeoTIFF of class probabilities to make as well.
+            dilated: Metres by which classes have grown, to be told in the tags.
         """
         self.counts = Counts()
         self._path, self._probabilities = path, probabilities
         self._like = like
+        self._dilated = dilated
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -143,6 +151,9 @@ class MaskWriter:
             compress="deflate",
             zlevel=1,
             interleave="band",
+            # Else GDAL takes four bands of bytes for red, green, blue and transparency.
+            photometric="minisblack",
+            alpha="unspecified",
             bigtiff="if_safer",
         )
         self._stack.callback(dataset.close)
@@ -158,13 +169,20 @@ class MaskWriter:
             assert spread is not None, "probabilities were asked for"
             self._raw_spread.write(rows, stored_probabilities(spread))
 
-    def finish(self, tags: Mapping[str, str]) -> None:
-        """Make the files: GeoTIFF, QGIS style, category names, and probabilities if wanted."""
-        every = {**tags, **self.counts.tags()}
+    def finish(self, tags: Mapping[str, str], codes: Sequence[int]) -> None:
+        """Make the files: GeoTIFF, QGIS style, category names, and probabilities if wanted.
+
+        Args:
+            tags: How the mask was made.
+            codes: Classes that the network knows.
+        """
+        every = {**tags, **self.counts.tags(codes), "DILATED_METRES": f"{self._dilated:g}"}
         self._dress_classes(every)
         if self._probabilities and self._raw_spread is not None:
-            self._dress_spread(every)
+            self._dress_spread(tags)
             _make_cog(self._raw_spread.dataset, self._probabilities, "AVERAGE")
+            # Statistics of an earlier file of that name.
+            Path(f"{self._probabilities}.aux.xml").unlink(missing_ok=True)
         _make_cog(self._raw_classes.dataset, self._path, "MODE")
         write_text(self._path.with_suffix(".qml"), qgis_style())
         write_text(Path(f"{self._path}.aux.xml"), category_names())
@@ -179,6 +197,7 @@ class MaskWriter:
     def _dress_spread(self, tags: Mapping[str, str]) -> None:
         assert self._raw_spread is not None
         dataset = self._raw_spread.dataset
+        dataset.colorinterp = [ColorInterp.gray, *[ColorInterp.undefined] * (len(CLASSES) - 1)]
         dataset.scales = (1 / PROBABILITY_STEPS,) * len(CLASSES)
         for each in CLASSES:
             dataset.set_band_description(each.code + 1, each.name)
