@@ -70,11 +70,6 @@ class Plan:
         if self.batch < 1:
             raise OptionError(f"batch={self.batch}: must be 1 or more")
 
-    @property
-    def tiles(self) -> int:
-        """Number of tiles, those without a valid pixel included."""
-        return len(self.y.placements) * len(self.x.placements)
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -202,7 +197,7 @@ class _NumberBand:
     def __init__(self, source: RowSource, preset: Preset) -> None:
         self._source, self._preset = source, preset
         self._rows = Span(0, 0)
-        self._all_rows, self._all_columns = Span(0, source.shape[1]), Span(0, source.shape[2])
+        self._all_columns = Span(0, source.shape[2])
         self._raw: NDArray[np.generic] | None = None
         self._valid = np.zeros((0, source.shape[2]), bool)
 

@@ -110,13 +110,14 @@ def mask_file(job: FileJob) -> Summary:
         raster, preset = choose(dataset, ensemble.spec.bands, job.preset, job.bands)
         warn_of_misfit(raster, preset)
         work = _Work(job, ensemble, preset, _regrid(job, dataset, ensemble))
-        dilated = job.options.output.dilate
-        with MaskWriter(job.output, dataset, job.probabilities, dilated=dilated) as writer:
+        with MaskWriter(job.output, dataset, job.probabilities) as writer:
             pixels = dataset.width * dataset.height
             with pixel_bar(job.source.name, pixels, quiet=job.quiet) as tell:
                 for rows in work.stream(raster, tell):
                     writer.write(rows.y, rows.classes, rows.spread)
-            writer.finish(_tags(job, ensemble, work.regrid), ensemble.spec.classes)
+            grown_by = {"DILATED_METRES": f"{job.options.output.dilate:g}"}
+            of_classes = writer.counts.tags(ensemble.spec.classes) | grown_by
+            writer.finish(_tags(job, ensemble, work.regrid), of_classes)
         if job.quicklook:
             _draw(job, job.quicklook)
     return Summary(writer.counts.shares(ensemble.spec.classes))
@@ -162,11 +163,8 @@ class _Work:
             own: The raster on its own grid.
             tell: Called with the number of file pixels done.
         """
-        options, spec, told = (
-            self.job.options,
-            self.ensemble.spec,
-            _in_file_pixels(tell, self.regrid),
-        )
+        options, spec = self.job.options, self.ensemble.spec
+        told = _in_file_pixels(tell, self.regrid)
         source, preset = self._on_network_grid(own)
         tiling = options.tiling(spec)
         y, x = (plan_axis(size, tiling, options.stitch) for size in source.shape[1:])

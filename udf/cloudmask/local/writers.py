@@ -106,21 +106,17 @@ class Raw:
 class MaskWriter:
     """Takes rows of classes, and of probabilities if wanted; `finish` makes the files appear."""
 
-    def __init__(
-        self, path: Path, like: Any, probabilities: Path | None = None, *, dilated: float = 0
-    ) -> None:
+    def __init__(self, path: Path, like: Any, probabilities: Path | None = None) -> None:
         """Open beside `path`.
 
         Args:
             path: GeoTIFF to make.
             like: Open rasterio dataset whose grid the mask has.
             probabilities: GeoTIFF of class probabilities to make as well.
-            dilated: Metres by which classes have grown, to be told in the tags.
         """
         self.counts = Counts()
         self._path, self._probabilities = path, probabilities
         self._like = like
-        self._dilated = dilated
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -169,15 +165,14 @@ class MaskWriter:
             assert spread is not None, "probabilities were asked for"
             self._raw_spread.write(rows, stored_probabilities(spread))
 
-    def finish(self, tags: Mapping[str, str], codes: Sequence[int]) -> None:
+    def finish(self, tags: Mapping[str, str], of_classes: Mapping[str, str]) -> None:
         """Make the files: GeoTIFF, QGIS style, category names, and probabilities if wanted.
 
         Args:
-            tags: How the mask was made.
-            codes: Classes that the network knows.
+            tags: What is true of both files.
+            of_classes: What is true of the classes only.
         """
-        every = {**tags, **self.counts.tags(codes), "DILATED_METRES": f"{self._dilated:g}"}
-        self._dress_classes(every)
+        self._dress_classes({**tags, **of_classes})
         if self._probabilities and self._raw_spread is not None:
             self._dress_spread(tags)
             _make_cog(self._raw_spread.dataset, self._probabilities, "AVERAGE")
