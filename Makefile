@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS := local,ukis,dask
+# Real openEO back-ends for the tests; each pins versions that the others cannot live with.
+BACKENDS := $(VENV)/backends
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench wheel clean
@@ -21,6 +23,21 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable ".[$(EXTRAS)]"
 	@touch $@
 
+# openeo-processes-dask asks for a "gdal" that it never imports and that rarely builds.
+$(VENV)/.openeo: pyproject.toml $(VENV)/.run
+	@echo "installing openEO's client and local processes into $(VENV) ..."
+	$(PIP) install --editable ".[$(EXTRAS),openeo-local]"
+	$(PIP) install --no-deps "openeo-processes-dask>=2026.9"
+	@touch $@
+
+$(BACKENDS)/%/.made: pyproject.toml
+	@echo "installing the openEO back-end $* into $(BACKENDS) ..."
+	$(PYTHON) -m venv $(BACKENDS)/$*
+	$(BACKENDS)/$*/bin/python -m pip --disable-pip-version-check --quiet install "pip>=25.1"
+	$(BACKENDS)/$*/bin/python -m pip --disable-pip-version-check --quiet install \
+		--editable ".[ukis]" --group backend-$*
+	@touch $@
+
 $(VENV)/.%: pyproject.toml $(VENV)/.run
 	@echo "installing the $* tools into $(VENV) ..."
 	$(PIP) install --group $*
@@ -29,10 +46,10 @@ $(VENV)/.%: pyproject.toml $(VENV)/.run
 demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it (demo/)
 	$(BIN)/cloudmask demo --output demo
 
-test: $(VENV)/.test ## run all tests
+test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench ## style, types
+lint: $(VENV)/.test $(VENV)/.openeo $(VENV)/.lint $(VENV)/.bench ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

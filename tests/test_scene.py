@@ -12,7 +12,7 @@ from cloudmask.ensemble import Ensemble
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.scene import ArraySource, Plan, predict_rows
 from cloudmask.testing import FakeModel, blurred, brightest_band, constant, identity, of_tile_mean
-from cloudmask.windows import Span, Stitch, Tiling, plan_axis
+from cloudmask.windows import ChunkAxis, Span, Stitch, Tiling, plan_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +240,7 @@ def test_neighbours_that_are_seen_but_not_answered_give_context() -> None:
     lead = TILING.margin
     start = 2 * TILING.stride
     chunk = image[:, start - lead : start + TILING.stride + lead, :]
-    y = plan_axis(chunk.shape[1], TILING, "crop", lead=lead, trail=lead)
+    y = ChunkAxis(chunk.shape[1], lead, Span(0, chunk.shape[1])).plan(TILING, "crop")
     answer, _ = predicted(chunk, of_tile_mean(), Plan(y, plan_axis(64, TILING, "crop"), TILING))
     np.testing.assert_array_equal(answer, whole[:, start : start + TILING.stride])
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,11 @@ from cloudmask.errors import OptionError
 from cloudmask.windows import (
     LARGEST_TILE,
     AxisPlan,
+    ChunkAxis,
     Span,
     Stitch,
     Tiling,
+    carried_for,
     chunk_lengths,
     plan_axis,
     slid,
@@ -38,10 +41,7 @@ def tilings(draw: st.DrawFn, largest: int = 64) -> Tiling:
 
 @st.composite
 def plans(draw: st.DrawFn) -> AxisPlan:
-    length = draw(st.integers(1, 300))
-    lead = draw(st.integers(0, length - 1))
-    trail = draw(st.integers(0, length - 1 - lead))
-    return plan_axis(length, draw(tilings()), draw(STITCHES), lead=lead, trail=trail)
+    return plan_axis(draw(st.integers(1, 300)), draw(tilings()), draw(STITCHES))
 
 
 def touched(plan: AxisPlan, number: int) -> set[int]:
@@ -204,20 +204,6 @@ def test_each_core_lies_in_its_own_window(plan: AxisPlan) -> None:
         assert placement.core.common(placement.window) == placement.core
 
 
-@given(plans())
-def test_a_plan_answers_for_all_but_lead_and_trail(plan: AxisPlan) -> None:
-    assert plan.extent.start <= plan.out.start < plan.out.stop <= plan.extent.stop
-
-
-@given(st.integers(1, 300), tilings(), st.integers(0, 100), st.integers(0, 100))
-def test_crop_tiles_never_move_with_lead_and_trail(
-    length: int, tiling: Tiling, lead: int, trail: int
-) -> None:
-    plain = plan_axis(length, tiling, "crop")
-    chunk = plan_axis(lead + length + trail, tiling, "crop", lead=lead, trail=trail)
-    assert chunk.placements == plain.moved(lead).placements
-
-
 @given(st.data(), tilings(), st.integers(1, 8))
 def test_crop_plan_of_an_aligned_chunk_is_part_of_the_whole_plan(
     data: st.DataObject, tiling: Tiling, number: int
@@ -302,13 +288,8 @@ def test_the_source_of_a_plan_holds_what_its_tiles_need(plan: AxisPlan) -> None:
 
 
 def test_a_plan_without_a_pixel_to_answer_for_is_refused() -> None:
-    with pytest.raises(OptionError, match="length=8, lead=4, trail=4: no pixel is left"):
-        plan_axis(8, Tiling(4, 0), "crop", lead=4, trail=4)
-
-
-def test_a_negative_lead_is_refused() -> None:
-    with pytest.raises(OptionError, match="lead=-1"):
-        plan_axis(8, Tiling(4, 0), "crop", lead=-1)
+    with pytest.raises(OptionError, match="length=0: there is no pixel to answer for"):
+        plan_axis(0, Tiling(4, 0), "crop")
 
 
 def test_an_unknown_stitcher_is_refused() -> None:
@@ -400,3 +381,73 @@ def test_chunks_are_bounded_whatever_the_length(cut: tuple[int, int, int, int]) 
     length, wanted, multiple, least = cut
     bound = max(wanted + multiple, least + multiple) + least
     assert max(chunk_lengths(length, wanted, multiple, least), default=0) <= bound
+
+
+# -- a chunk that a back-end hands over ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A chunk of a scene as a back-end cuts it, and the whole scene's plan."""
+
+    whole: AxisPlan
+    chunk: ChunkAxis
+    start: int
+    """Where in the scene the chunk's own pixels begin."""
+    grow: int
+    tiling: Tiling
+
+    @property
+    def own(self) -> Span:
+        """The chunk's own pixels that exist, and those that classes may grow from."""
+        size = self.chunk.length - 2 * self.chunk.carried
+        return Span(self.start, self.start + size).grown(self.grow).common(self.whole.out)
+
+    def planned(self) -> AxisPlan:
+        """The chunk's plan, in the frame of the scene."""
+        plan = self.chunk.plan(self.tiling, self.whole.stitch, self.grow)
+        return plan.moved(self.start - self.chunk.carried)
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> Cut:
+    """Draw chunks that back-ends may cut: own pixels of whole strides, padded at the end."""
+    tiling, stitch, length = draw(tilings(32)), draw(STITCHES), draw(st.integers(1, 300))
+    grow = draw(st.integers(0, 20))
+    carried = carried_for(tiling, stitch, grow) + draw(st.integers(0, 9))
+    size = draw(st.integers(1, 4)) * tiling.stride
+    number = draw(st.integers(0, (length - 1) // size))
+    seen = Span(number * size, (number + 1) * size).grown(carried)
+    exists = seen.common(Span(0, length)).within(seen)
+    chunk = ChunkAxis(seen.size, carried, exists)
+    return Cut(plan_axis(length, tiling, stitch), chunk, number * size, grow, tiling)
+
+
+@given(cuts())
+def test_a_chunk_answers_for_its_own_pixels(cut: Cut) -> None:
+    assert cut.planned().out.common(cut.whole.out) == cut.own
+
+
+@given(cuts())
+def test_a_chunk_runs_the_tiles_of_the_whole_scene(cut: Cut) -> None:
+    # Where the scene ends exactly with what the chunk sees, no padding tells that it does.
+    assume(cut.whole.stitch == "crop" or cut.chunk.exists.stop < cut.chunk.length)
+    wanted = cut.whole.part(cut.own)
+    assert cut.planned().part(cut.own).placements == wanted.placements
+
+
+@given(cuts())
+def test_the_tiles_of_a_chunk_see_all_that_exists_of_what_they_need(cut: Cut) -> None:
+    # Back-ends that cannot give as much are served with what there is; the default is enough.
+    plan, carried = cut.planned(), cut.chunk.carried
+    seen = Span(cut.start - carried, cut.start - carried + cut.chunk.length)
+    for placement in plan.placements:
+        window = placement.window.common(cut.whole.extent)
+        if plan.stitch == "crop" or window.common(plan.out).size:
+            assert window.common(seen) == window
+
+
+@pytest.mark.parametrize("carried", [-1, 4, 5])
+def test_a_chunk_without_pixels_of_its_own_is_refused(carried: int) -> None:
+    with pytest.raises(OptionError, match=f"chunk_overlap={carried}, chunk of 8 pixels"):
+        ChunkAxis(8, carried, Span(0, 8))

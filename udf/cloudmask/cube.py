@@ -15,7 +15,7 @@ from cloudmask.job import Job
 from cloudmask.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from cloudmask.bands import Preset
     from cloudmask.options import SomeModels
@@ -73,14 +73,41 @@ def mask_clouds(
     """
     _check(options)
     job = Job(options.ensemble(model), as_preset(preset), options, str(uuid4()))
-    wanted = job.ensemble.spec.bands
     if isinstance(cube, xr.Dataset):
-        cube, bands = _stacked(cube, wanted, bands), None
+        cube, bands = _stacked(cube, job.ensemble.spec.bands, bands), None
+    return answered(cube, bands, job, job.run)
+
+
+def answered(
+    cube: xr.DataArray, bands: Sequence[str] | None, job: Job, run: Callable[[Any], Any]
+) -> xr.DataArray:
+    """Put the numbers of a cube through `run` and dress the answer as the cube was.
+
+    Args:
+        cube: See `mask_clouds`.
+        bands: See `mask_clouds`.
+        job: Names the bands that are needed and those that are answered.
+        run: Takes and gives an array (time, band, y, x), without time if the cube has none.
+
+    Raises:
+        BandError: A band that the network needs is missing.
+        CubeError: Dimensions, sizes or dtype cannot be masked.
+    """
     if not isinstance(cube, xr.DataArray):
         raise CubeError(f"{type(cube).__name__}: an xarray DataArray or Dataset is needed")
     axes = _Axes.of(cube)
-    answer = job.run(_selected(cube, axes, wanted, bands).data)
+    answer = run(_selected(cube, axes, job.ensemble.spec.bands, bands).data)
     return _labelled(answer, cube, axes, job)
+
+
+def in_standard_order(array: xr.DataArray) -> xr.DataArray:
+    """Transpose to (time, band, y, x), whatever these are called; without time if there is none.
+
+    Raises:
+        CubeError: A dimension is not known.
+    """
+    axes = _Axes.of(array)
+    return array.transpose(*(dim for dim in axes.ordered if dim in array.dims))
 
 
 def _check(options: Options) -> None:

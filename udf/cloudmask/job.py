@@ -12,10 +12,13 @@ import numpy as np
 from cloudmask.bands import misfit, warn_once
 from cloudmask.classes import NO_DATA, arrange, by_class, dilate
 from cloudmask.errors import CubeError
+from cloudmask.fill import occupied
 from cloudmask.scene import ArraySource, Plan, predict_rows
-from cloudmask.windows import Span, chunk_lengths, plan_axis
+from cloudmask.windows import ChunkAxis, Span, chunk_lengths, plan_axis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from cloudmask.bands import Preset
@@ -33,6 +36,8 @@ class Job:
     options: Options
     call: str
     """Names the call, so that its chunks warn once."""
+    warn: Callable[[str, str | None], None] = warn_once
+    """Told `call` and what is odd about the numbers, for each time step."""
 
     def run(self, data: Any) -> Any:
         """Answer (time, band, y, x) or (band, y, x), numpy or dask."""
@@ -51,6 +56,35 @@ class Job:
             answer[number] = self.arranged(packed)
         return answer
 
+    def run_chunk(
+        self, step: NDArray[np.generic], carried: tuple[int, int]
+    ) -> NDArray[np.generic]:
+        """Answer one chunk of a scene as the whole scene would be answered.
+
+        Args:
+            step: (band, y, x), padded with no data where the scene ends.
+            carried: Pixels along y and along x, at both ends, that belong to the neighbours.
+
+        Returns:
+            (band, y, x) in the order of the layout, of the step's size; no data where the pixels
+            are the neighbours'.
+        """
+        valid = self.preset.valid(step)
+        packed = np.full((self._channels, *valid.shape), np.nan, np.float32)
+        packed[0] = NO_DATA
+        if valid.any():
+            axes = map(ChunkAxis, valid.shape, carried, occupied(valid))
+            tiling, stitch = self.options.tiling(self.ensemble.spec), self.options.stitch
+            grow = math.ceil(self.options.dilation(self.ensemble.spec))
+            y, x = (axis.plan(tiling, stitch, grow) for axis in axes)
+            packed[:, y.out.slice, x.out.slice] = self.packed(step, y, x)
+        return self.arranged(packed)
+
+    @property
+    def _channels(self) -> int:
+        """Class codes alone, or with the probabilities of the four classes."""
+        return 1 if self.options.output.layout == "mask" else 5
+
     @property
     def _dtype(self) -> type[np.generic]:
         return np.uint8 if self.options.output.layout == "mask" else np.float32
@@ -65,12 +99,11 @@ class Job:
         self._warn(step)
         codes = self.ensemble.spec.classes
         plan = Plan(y, x, self.options.tiling(self.ensemble.spec), self.options.batch)
-        only_codes = self.options.output.layout == "mask"
-        packed = np.empty((1 if only_codes else 5, y.out.size, x.out.size), self._dtype)
+        packed = np.empty((self._channels, y.out.size, x.out.size), self._dtype)
         for rows in predict_rows(ArraySource(step), plan, self.ensemble, self.preset):
             there = rows.y.within(y.out).slice
             packed[0, there] = rows.classes(codes)
-            if not only_codes:
+            if self._channels > 1:
                 packed[1:, there] = by_class(rows.probabilities, codes, rows.valid)
         return packed
 
@@ -86,7 +119,7 @@ class Job:
         every = [slice(None, None, max(1, size // 128)) for size in step.shape[1:]]
         sample = step[:, every[0], every[1]]
         if sample.size:
-            warn_once(self.call, misfit(sample, self.preset))
+            self.warn(self.call, misfit(sample, self.preset))
 
     def _lazily(self, stack: Any) -> Any:
         """Answer chunk by chunk; a task sees its chunk and the halo, never the scene."""
@@ -107,11 +140,10 @@ class Job:
         seen = da.overlap.overlap(
             chunked, dict(enumerate((0, 0, *depth))), boundary="none", allow_rechunk=False
         )
-        channels = 1 if self.options.output.layout == "mask" else 5
         packed = seen.map_blocks(
             partial(_packed_block, self, grid),
             dtype=self._dtype,
-            chunks=(chunked.chunks[0], (channels,), *grid.lengths),
+            chunks=(chunked.chunks[0], (self._channels,), *grid.lengths),
             meta=np.empty((0,) * 4, self._dtype),
         )
         return self._arranged_lazily(packed)

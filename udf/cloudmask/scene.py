@@ -181,6 +181,8 @@ def _cut(numbers: _NumberBand, plan: Plan, y: Placement, x: Placement) -> _Tile 
         rows, columns = occupied(valid)
         y = _slide(y, rows, plan.y)
         x = _slide(x, columns, plan.x)
+        if not (y.window.common(plan.y.out).size and x.window.common(plan.x.out).size):
+            return None  # asked for only in case it slides into the output
     values, valid = numbers.tile(y.window, x.window)
     return _Tile(fill(values, valid), y, x)
 

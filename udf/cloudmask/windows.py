@@ -183,34 +183,104 @@ class AxisPlan:
         return placement.window.grown(self.reach)
 
 
-def plan_axis(
-    length: int, tiling: Tiling, stitch: Stitch, *, lead: int = 0, trail: int = 0
-) -> AxisPlan:
+def plan_axis(length: int, tiling: Tiling, stitch: Stitch) -> AxisPlan:
     """Plan the tiles of an axis.
 
     Args:
         length: Pixels of the array along the axis.
         tiling: Tile edge and overlap.
         stitch: Which plan (see the head of this module).
-        lead: First pixels of the array that belong to a neighbouring chunk: seen, not answered.
-        trail: The same at the end.
 
     Raises:
-        OptionError: Nothing is left to answer for, or `stitch` is unknown.
+        OptionError: There is no pixel to answer for, or `stitch` is unknown.
     """
-    if length - lead - trail < 1 or min(lead, trail) < 0:
-        raise OptionError(
-            f"length={length}, lead={lead}, trail={trail}: no pixel is left to answer for; the "
-            "array must be larger than the overlap it carries"
-        )
-    out = Span(lead, length - trail)
+    if length < 1:
+        raise OptionError(f"length={length}: there is no pixel to answer for")
+    out = Span(0, length)
     if stitch == "crop":
         placements, reach = _crop(out, tiling), 0
     elif stitch == "blend":
         placements, reach = _blend(out, tiling), tiling.overlap
     else:
         raise OptionError(f"stitch={stitch!r}: choose 'crop' or 'blend'")
-    return AxisPlan(placements, out, Span(0, length), reach, stitch)
+    return AxisPlan(placements, out, out, reach, stitch)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkAxis:
+    """What a worker knows of one axis of its chunk: never where in the scene it lies.
+
+    ::
+
+        |<- carried ->|<------- the chunk's own ------->|<- carried ->|
+                      a multiple of the stride from the scene's first pixel
+
+    A back-end hands over the chunk's own pixels with `carried` pixels of its neighbours at both
+    ends. Where there is no neighbour, and where the last chunk is not full, it pads with no data.
+    """
+
+    length: int
+    """Pixels of the chunk, the carried ones included."""
+    carried: int
+    """Pixels at each end that belong to the neighbours."""
+    exists: Span
+    """From the first to behind the last pixel with data."""
+
+    def __post_init__(self) -> None:
+        """Refuse a chunk without pixels of its own."""
+        if self.carried < 0 or self.length <= 2 * self.carried:
+            raise OptionError(
+                f"chunk_overlap={self.carried}, chunk of {self.length} pixels: the chunk must "
+                "hold pixels of its own besides the overlap at both ends"
+            )
+
+    @property
+    def _begins(self) -> bool:
+        """Whether the scene begins with the chunk: nothing lies before it."""
+        return self.exists.start >= self.carried
+
+    @property
+    def _ends(self) -> bool:
+        """Whether the scene ends within the chunk: padding follows it."""
+        return self.exists.stop < self.length
+
+    def plan(self, tiling: Tiling, stitch: Stitch, grow: int = 0) -> AxisPlan:
+        """Choose those tiles of the whole scene's plan that the chunk's own pixels need.
+
+        `crop` asks for nothing but the chunk's alignment. `blend` sees the scene's borders in
+        the padding; a straight border of true no data there is taken for one.
+
+        Args:
+            tiling: Tile edge and overlap.
+            stitch: Which plan the whole scene has.
+            grow: Pixels beyond the chunk's own to answer for as well, as far as they exist.
+        """
+        crop = stitch == "crop"
+        # A scene that goes on beyond the chunk is planned as if it went on for some tiles.
+        further = (-(-(self.carried + grow) // tiling.stride) + 2) * tiling.stride
+        before = 0 if self._begins and not crop else further
+        own = Span(self.carried, self.length - self.carried)
+        stop = self.exists.stop if self._ends and not crop else self.length + further
+        shift = own.start - before
+        whole = plan_axis(stop - shift, tiling, stitch).moved(shift)
+        there = Span(0, self.length).common(whole.extent)
+        return replace(whole.part(own.grown(grow).common(there)), extent=there)
+
+
+def carried_for(tiling: Tiling, stitch: Stitch, grow: int = 0) -> int:
+    """Return the pixels of its neighbours that a chunk must carry to answer as the whole does.
+
+    Args:
+        tiling: Tile edge and overlap.
+        stitch: Which plan.
+        grow: Pixels by which classes grow over the chunk's border (dilation).
+    """
+    tiles_beyond = -(-grow // tiling.stride)
+    if stitch == "crop":
+        return tiles_beyond * tiling.stride + tiling.margin
+    sharing = -(-tiling.tile // tiling.stride) - 1
+    # A tile beyond may slide towards the chunk by up to one overlap (see `slid`).
+    return (tiles_beyond + sharing) * tiling.stride + tiling.overlap
 
 
 def _crop(out: Span, tiling: Tiling) -> tuple[Placement, ...]:

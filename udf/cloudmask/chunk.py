@@ -1,0 +1,142 @@
+"""One chunk of an openEO back-end: what the UDF's text calls.
+
+A worker process meets many chunks. It reads the context and opens the networks at the first one
+and keeps them, so that neither is needed again: some back-ends delete a job's dependencies after
+each call. Whatever is wrong is told in one line, once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cloudmask.context import parse_context
+from cloudmask.cube import answered, in_standard_order
+from cloudmask.errors import CloudmaskError
+from cloudmask.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from cloudmask.context import Context
+
+
+class WorkerError(CloudmaskError):
+    """The worker, not the graph, lacks something: memory, or a package."""
+
+
+def mask_chunk(cube: xr.DataArray, context: Mapping[str, Any] | None = None) -> xr.DataArray:
+    """Mask one chunk as the whole scene would be masked.
+
+    Args:
+        cube: Dimensions (t or time), bands, y, x in any order, numpy or dask. Coordinates of y
+            and x may be missing or inexact; they are passed through.
+        context: See `cloudmask.context.Context`; not changed.
+
+    Returns:
+        float32, dimensions (t,) bands, y, x, with the bands of the layout. With a chunk overlap
+        numpy, and no data where the pixels are the neighbours'; without one lazy if the cube is.
+
+    Raises:
+        CloudmaskError: With a message of one line; told to the user's log once a process.
+    """
+    try:
+        return _masked(cube, json.dumps(dict(context or {}), sort_keys=True, default=list))
+    except Exception as error:
+        told = _explained(error)
+        if told is None:
+            raise
+        message = " ".join(str(told).split())
+        _tell_once(message, "error")
+        raise type(told)(message) from None
+
+
+def _masked(cube: xr.DataArray, context: str) -> xr.DataArray:
+    asked, job = _prepared(context)
+    run = partial(_run_carried, job, asked.carried) if any(asked.carried) else job.run
+    answer = answered(cube, asked.bands, job, run)
+    return in_standard_order(answer).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _prepared(context: str) -> tuple[Context, Job]:
+    """Read the context and open its networks, once a process."""
+    asked = parse_context(json.loads(context))
+    models = [asked.model] if isinstance(asked.model, str) else list(asked.model)
+    job = Job(asked.options.ensemble(models), asked.numbers, asked.options, context, _warn)
+    return asked, job
+
+
+def _run_carried(job: Job, carried: tuple[int, int], data: Any) -> NDArray[np.generic]:
+    """Answer (time, band, y, x) or (band, y, x) that carries pixels of its neighbours."""
+    numbers = np.asarray(data)
+    if numbers.ndim == 3:  # noqa: PLR2004 - band, y, x
+        return job.run_chunk(numbers, carried)
+    steps = [job.run_chunk(step, carried).astype(np.float32) for step in numbers]
+    empty = np.empty((0, len(job.options.output.bands), *numbers.shape[2:]), np.float32)
+    return np.stack(steps) if steps else empty
+
+
+def _explained(error: Exception) -> CloudmaskError | None:
+    """Say what to change; None if the error is no one's fault but ours."""
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return WorkerError(
+            f"out of memory ({_memory()}): raise the job option python-memory (3g is enough for "
+            "two networks on chunks of 1024 pixels), set executor-cores to 1, or choose smaller "
+            f"chunks. First cause: {type(error).__name__} {error}"
+        )
+    if isinstance(error, ImportError):
+        return WorkerError(
+            f"{error}: the worker cannot import it; give the archive of `cloudmask bundle` in the "
+            "job option udf-dependency-archives. Too little python-memory shows like this, too "
+            f"({_memory()})"
+        )
+    return error if isinstance(error, CloudmaskError) else None
+
+
+_OUT_OF_MEMORY = re.compile(
+    "bad_alloc|failed to allocate|cannot allocate memory|failed to map segment|"
+    "available memory of", re.IGNORECASE
+)  # fmt: skip
+
+
+def _memory() -> str:
+    """Name the limit that this process has."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return "no limit is known"
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return "the worker's address space is not limited"
+    return f"the worker's address space is limited to {limit / 2**30:.1f} GiB"
+
+
+def _warn(_call: str, sentence: str | None) -> None:
+    if sentence:
+        # The figures differ from chunk to chunk; one warning for a preset is enough.
+        _tell_once(sentence, "warning", about=sentence.split(" gives ", maxsplit=1)[0])
+
+
+_told: set[str] = set()
+
+
+def _tell_once(message: str, level: str, about: str | None = None) -> None:
+    """Put a line into the log of the user's job; back-ends show nothing else to users."""
+    if (about or message) in _told:
+        return
+    _told.add(about or message)
+    try:
+        from openeo.udf.debug import inspect
+    except ImportError:
+        logging.getLogger("cloudmask").log(logging.getLevelName(level.upper()), message)
+    else:
+        inspect(message=message, code="cloudmask", level=level)

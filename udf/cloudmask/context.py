@@ -1,0 +1,159 @@
+"""The context of an openEO UDF: plain JSON that says what to run, turned into frozen options.
+
+Configuration reaches a worker in this one dictionary, never by changing the UDF's text
+(docs/openeo.md lists the keys).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cloudmask.augment import TTA
+from cloudmask.bands import Preset, find_preset
+from cloudmask.checks import whole
+from cloudmask.classes import MASKED_BY_DEFAULT, Output, code_of
+from cloudmask.cube import DEFAULT_MODEL
+from cloudmask.errors import OptionError
+from cloudmask.model import Runtime
+from cloudmask.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_FOLDER = "cloudmask_deps"
+"""Where a dependency archive is unpacked, relative to the worker's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the context may hold, as it is written in JSON; None stands for "not given"."""
+
+    model: str | tuple[str, ...] = DEFAULT_MODEL
+    """Name of a network, or several: an ensemble."""
+    preset: str | None = None
+    """What the numbers mean; "cdse" if not given."""
+    scale: float | None = None
+    """With `offset` and `nodata` instead of a preset: (number + offset) * scale."""
+    offset: float | None = None
+    nodata: tuple[float, ...] | None = None
+    bands: tuple[str, ...] | None = None
+    """Names of the cube's bands in its order, if it has no labels."""
+    layout: str = "mask"
+    masked: tuple[str, ...] | None = None
+    """Names of the classes to hide."""
+    dilate: float = 0.0
+    """Metres."""
+    pixel_size: float | None = None
+    """Metres a pixel of the chunk; needed with `dilate`."""
+    stitch: str = "crop"
+    tile: int | None = None
+    overlap: int | None = None
+    """Of tiles, in pixels."""
+    tta: int | None = None
+    """Augmentations beyond the plain one, 0..7."""
+    adaptive: bool = True
+    batch: int = 1
+    threads: int | None = None
+    chunk_overlap: int | tuple[int, int] = 0
+    """Pixels at each side of the chunk (along y and x) that belong to its neighbours."""
+    deps: tuple[str, ...] = (DEFAULT_FOLDER,)
+    """Folders for `sys.path`; read by the UDF's text, before this package can be imported."""
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself; single values are checked where they are used."""
+        explicit = [
+            name for name in ("scale", "offset", "nodata") if getattr(self, name) is not None
+        ]
+        if explicit and self.preset is not None:
+            raise OptionError(
+                f"context: preset={self.preset!r} and {', '.join(explicit)} are both given; a "
+                "preset says all three, so give one or the other"
+            )
+        if explicit and self.scale is None:
+            raise OptionError(f"context: {', '.join(explicit)} without scale; give scale, too")
+        if not isinstance(self.adaptive, bool):
+            raise OptionError(f"context: adaptive={self.adaptive!r}: must be true or false")
+        if self.dilate and self.pixel_size is None:
+            raise OptionError(
+                f"context: dilate={self.dilate} metres, but pixel_size is not given; a worker "
+                "cannot rely on coordinates, say how many metres a pixel is"
+            )
+
+    @property
+    def numbers(self) -> Preset:
+        """What the numbers in the cube mean."""
+        if self.scale is None:
+            return find_preset(self.preset or "cdse")
+        return Preset("of the context", self.scale, self.offset or 0.0, self.nodata or ())
+
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Pixels along y and along x, at both ends, that belong to the chunk's neighbours."""
+        given = self.chunk_overlap
+        both = given if isinstance(given, tuple) else (given, given)
+        if len(both) != 2:  # noqa: PLR2004 - y and x
+            raise OptionError(f"context: chunk_overlap={given!r}: give one number, or [y, x]")
+        y, x = (whole("chunk_overlap", value, least=0) for value in both)
+        return y, x
+
+    @property
+    def options(self) -> Options:
+        """How to run the networks."""
+        return Options(
+            stitch=self.stitch,  # type: ignore[arg-type] # Options checks the word
+            tile=self.tile,
+            overlap=self.overlap,
+            tta=None if self.tta is None else TTA(depth=self.tta, adaptive=self.adaptive),
+            batch=self.batch,
+            pixel_size=self.pixel_size,
+            output=self._output,
+            runtime=Runtime(threads=self.threads),
+        )
+
+    @property
+    def _output(self) -> Output:
+        masked = MASKED_BY_DEFAULT if self.masked is None else tuple(map(_code, self.masked))
+        layout: Any = self.layout
+        return Output(layout=layout, masked=masked, dilate=self.dilate)
+
+
+def _code(name: str) -> int:
+    code = code_of(str(name))
+    if code is None:
+        raise OptionError(
+            f"context: masked: {name!r} is no class; choose among thick_cloud, thin_cloud and "
+            "cloud_shadow"
+        )
+    return code
+
+
+KEYS = tuple(field.name for field in fields(Context))
+
+
+def parse_context(given: Mapping[str, Any] | None) -> Context:
+    """Read a UDF's context; it is not changed.
+
+    Back-ends hand over numbers as they like (2.0 for 2) and null for what is not set.
+
+    Raises:
+        OptionError: A key is unknown or a value cannot work.
+    """
+    known = {key: _plain(value) for key, value in (given or {}).items() if value is not None}
+    strange = sorted(set(known) - set(KEYS))
+    if strange:
+        raise OptionError(
+            f"context: unknown key {', '.join(strange)}; known are {', '.join(KEYS)}"
+        )
+    return Context(**known)
+
+
+def _plain(value: Any) -> Any:
+    """Turn JSON's lists into tuples, and whole floats into integers."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(map(_plain, value))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
