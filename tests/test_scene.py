@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudmask.bands import PRESETS
+from cloudmask.chunk_plan import ChunkAxis
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.scene import ArraySource, Plan, predict_rows
 from cloudmask.testing import FakeModel, blurred, brightest_band, constant, identity, of_tile_mean
-from cloudmask.windows import ChunkAxis, Span, Stitch, Tiling, plan_axis
+from cloudmask.windows import Span, Stitch, Tiling, plan_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudmask.bands import misfit, warn_once
+from cloudmask.chunk_plan import ChunkAxis, chunk_lengths
 from cloudmask.classes import NO_DATA, arrange, by_class, dilate
 from cloudmask.errors import CubeError
 from cloudmask.fill import occupied
 from cloudmask.scene import ArraySource, Plan, predict_rows
-from cloudmask.windows import ChunkAxis, Span, chunk_lengths, plan_axis
+from cloudmask.windows import Span, plan_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,12 +1,14 @@
 """Names of networks, and where their files are.
 
-A network is known by a manifest in `cloudmask/models/`, or is any local `.onnx` file with its
+A network is known by a manifest in `cloudmask/models/`, or in a folder `cloudmask_models` of any
+folder on `sys.path` (so come those of a dependency archive), or is any local `.onnx` file with its
 manifest beside it (`net.json` or `net.onnx.json` for `net.onnx`) or inside it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from importlib.util import find_spec
@@ -20,6 +22,9 @@ from cloudmask.spec import METADATA_KEY, ModelSpec, parse_manifest
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
+
+FOLDER = "cloudmask_models"
+"""Name of folders on `sys.path` that hold networks beside their manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ class Entry:
 
     @property
     def how_to_install(self) -> str:
-        """A command."""
+        """A command, or what else is to be done."""
+        if not self.spec.extra:
+            return f"put {self.spec.file} beside its manifest in {self.folder}"
         return f"pip install 'openeo-cloudmask[{self.spec.extra}]'"
 
     def load(self, runtime: Runtime = Runtime()) -> OnnxModel:
@@ -48,20 +55,93 @@ class Entry:
         Raises:
             ModelError: It is not installed, damaged, or contradicts its manifest.
         """
-        if self.path is None or not self.path.is_file():
+        try:
+            return self._opened(runtime)
+        except ModelError:
+            if self.installed:
+                raise
             raise ModelError(
                 f"model {self.spec.name!r} is known but not installed: {self.how_to_install}"
-            )
-        return load_onnx(self.path, self.spec, runtime)
+            ) from None
+
+    def _opened(self, runtime: Runtime) -> OnnxModel:
+        if self.path is None:
+            raise ModelError(f"model {self.spec.name!r} has no file")
+        if self.path.parent.name != FOLDER or not self.spec.sha256:
+            return load_onnx(self.path, self.spec, runtime)
+        model = _once(_Pinned(self.spec, runtime, self.path))
+        _kept[self.spec.name] = self
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """A network of a dependency archive: the same one wherever it was unpacked this time."""
+
+    spec: ModelSpec
+    runtime: Runtime
+    path: Path = field(compare=False)
+
+
+@lru_cache(maxsize=16)
+def _once(network: _Pinned) -> OnnxModel:
+    return load_onnx(network.path, network.spec, network.runtime)
+
+
+_kept: dict[str, Entry] = {}
+"""Networks opened out of dependency archives. They answer on when their folder is gone: some
+back-ends unpack an archive for every chunk and delete it after."""
+
+
+def known() -> Mapping[str, Entry]:
+    """List the networks that have a manifest, by name.
+
+    One in a folder `cloudmask_models` goes before one of the same name in this package, and the
+    folder that stands first on `sys.path` before others.
+
+    Raises:
+        ModelError: A manifest in such a folder cannot be read.
+    """
+    own, found = _known(tuple(sys.path), _folders())
+    return dict(sorted((own | _kept | found).items()))
+
+
+def _folders() -> tuple[tuple[Path, int], ...]:
+    """Find the folders of networks on `sys.path`, and when each was last changed.
+
+    Python's own finders are not asked: they overlook a folder made a moment ago.
+    """
+    places = dict.fromkeys(Path(place, FOLDER).absolute() for place in sys.path)
+    return tuple((place, place.stat().st_mtime_ns) for place in places if place.is_dir())
 
 
 @lru_cache(maxsize=1)
-def known() -> Mapping[str, Entry]:
-    """List the networks with a manifest in this package, by name."""
+def _known(
+    _path: tuple[str, ...], folders: tuple[tuple[Path, int], ...]
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """List the networks of this package, and those in folders; anew if `sys.path` changes."""
+    folder, specs = _own()
+    own = {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
+    files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
+    found = [_archived(file) for file in files]
+    return own, {entry.spec.name: entry for entry in reversed(found)}
+
+
+def _archived(manifest: Path) -> Entry:
+    try:
+        spec = parse_manifest(manifest.read_bytes())
+    except ModelError as error:
+        raise ModelError(f"{manifest}: {error}") from error
+    path = _in_package(spec) if spec.package else manifest.parent / spec.file
+    return Entry(spec, path, manifest.parent)
+
+
+@lru_cache(maxsize=1)
+def _own() -> tuple[Traversable, tuple[ModelSpec, ...]]:
+    """Read this package's manifests, once: it may be in an archive that is gone later."""
     folder = resources.files("cloudmask") / "models"
     texts = [file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".json")]
-    specs = sorted((parse_manifest(text) for text in texts), key=lambda spec: spec.name)
-    return {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
+    return folder, tuple(map(parse_manifest, texts))
 
 
 def _in_package(spec: ModelSpec) -> Path | None:
