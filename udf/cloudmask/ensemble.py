@@ -11,11 +11,34 @@ from cloudmask.augment import TTA, settled
 from cloudmask.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cloudmask.augment import Symmetry
     from cloudmask.model import Model
     from cloudmask.spec import ModelSpec
+
+
+SHARED = ("bands", "classes", "pixel_size")
+"""What the members of an ensemble have in common."""
+
+
+def check_alike(specs: Sequence[ModelSpec], shared: Sequence[str] = SHARED) -> None:
+    """Refuse networks that cannot take each other's place.
+
+    Raises:
+        ModelError: Two differ in something that they must share.
+    """
+    first, *others = specs
+    for other in others:
+        for what in shared:
+            mine, theirs = getattr(first, what), getattr(other, what)
+            if mine != theirs:
+                raise ModelError(
+                    f"models {first.name!r} and {other.name!r} differ in {what}: {mine} and "
+                    f"{theirs}; the members of an ensemble must share them"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +52,7 @@ class Ensemble:
         """Refuse networks whose answers cannot be averaged."""
         if not self.models:
             raise ModelError("no model: an ensemble needs at least one")
-        first = self.spec
-        for other in (model.spec for model in self.models[1:]):
-            for what in ("bands", "classes", "pixel_size"):
-                mine, theirs = getattr(first, what), getattr(other, what)
-                if mine != theirs:
-                    raise ModelError(
-                        f"models {first.name!r} and {other.name!r} differ in {what}: {mine} and "
-                        f"{theirs}; the members of an ensemble must share them"
-                    )
+        check_alike([model.spec for model in self.models])
 
     @property
     def spec(self) -> ModelSpec:
