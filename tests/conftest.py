@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import xarray as xr
 from hypothesis import HealthCheck, settings
 
 from cloudmask.registry import known
+from cloudmask.spec import ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,3 +101,43 @@ def ukis_4b() -> Entry:
 def ukis_6b() -> Entry:
     """A real network of six bands for L1C."""
     return _installed("ukis-6b-l1c")
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file with its manifest: 4 bands, 4 classes, tiles of 32 px with 8 px overlap.
+
+    Each pixel's answer depends on the mean of its whole tile, so that whatever is cut or filled
+    otherwise shows.
+    """
+    onnx = pytest.importorskip("onnx")
+    from cloudmask_export.item import item
+
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    mix = np.random.default_rng(5).normal(0, 3, (4, 4, 1, 1)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["input"], ["mean"]),
+            helper.make_node("Sub", ["input", "mean"], ["contrast"]),
+            helper.make_node("Conv", ["contrast", "mix"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["output"], axis=1),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("input", kind, ["n", 4, "y", "x"])],
+        [helper.make_tensor_value_info("output", kind, ["n", 4, "y", "x"])],
+        [onnx.numpy_helper.from_array(mix, "mix")],
+    )
+    path = tmp_path_factory.mktemp("networks") / "tiny.onnx"
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    spec = ModelSpec(
+        name="tiny",
+        bands=("B02", "B03", "B04", "B08"),
+        classes=(0, 1, 2, 3),
+        tile=32,
+        overlap=8,
+        file=path.name,
+    )
+    made = item(spec, architecture="contrast", source="https://example.org", size=1)
+    path.with_suffix(".json").write_text(json.dumps(made), "utf-8")
+    return path

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cloudmask.errors import ModelError
 from cloudmask.model import Runtime
-from cloudmask.registry import Entry, find, known, local
+from cloudmask import registry as module
+from cloudmask.registry import FOLDER, Entry, find, known, local
 from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.item import item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     MakeFile = Callable[[str], Path]
@@ -175,3 +179,151 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
 def test_what_is_neither_a_name_nor_an_onnx_file_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match="unknown model"):
         find(name)
+
+
+@pytest.fixture
+def archive(
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeFile]:
+    """Make a folder NAME/cloudmask_models with a network "net" and its manifest."""
+    monkeypatch.setattr(module, "_kept", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def make(name: str) -> Path:
+        folder = tmp_path / name / FOLDER
+        folder.mkdir(parents=True)
+        path = make_file("").rename(folder / "net.onnx")
+        spec = replace(SPEC, title=name)
+        path.with_suffix(".json").write_text(manifest(spec, path.read_bytes()), "utf-8")
+        return folder.parent
+
+    yield make
+    module._once.cache_clear()
+
+
+def test_a_network_in_a_folder_on_the_path_is_known_by_name(archive: MakeFile) -> None:
+    folder = archive("deps")
+    assert "net" not in known()
+    sys.path.append(str(folder))
+    assert find("net").path == folder / FOLDER / "net.onnx"
+    assert find("net").installed
+    assert find("net").load(Runtime(threads=1)).spec.title == "deps"
+    assert list(known()) == sorted(known())
+
+
+def test_a_folder_that_left_the_path_is_forgotten(archive: MakeFile) -> None:
+    folder = archive("deps")
+    sys.path.append(str(folder))
+    assert "net" in known()
+    sys.path.remove(str(folder))
+    assert "net" not in known()
+
+
+def test_a_folder_that_comes_later_is_noticed(
+    archive: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sys.path.append(str(tmp_path / "deps"))
+    assert "net" not in known()
+    archive("deps")
+    assert "net" in known()
+
+
+def test_a_network_that_comes_into_a_folder_later_is_noticed(archive: MakeFile) -> None:
+    folder = archive("deps") / FOLDER
+    (folder / "net.json").rename(folder.parent / "net.json")
+    sys.path.append(str(folder.parent))
+    assert "net" not in known()
+    (folder.parent / "net.json").rename(folder / "net.json")
+    assert "net" in known()
+
+
+def test_a_relative_folder_on_the_path_is_found(
+    archive: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive("deps")
+    sys.path.append("deps")
+    monkeypatch.chdir(tmp_path)
+    assert find("net").path == tmp_path / "deps" / FOLDER / "net.onnx"
+    monkeypatch.chdir("/")
+    assert "net" not in known()
+
+
+def test_the_first_folder_on_the_path_wins(archive: MakeFile) -> None:
+    sys.path += [str(archive("first")), str(archive("second"))]
+    assert find("net").spec.title == "first"
+
+
+def test_a_network_in_a_folder_goes_before_the_package_s_own(archive: MakeFile) -> None:
+    folder = archive("deps")
+    own = find("ukis-4b-l1c")
+    file = folder / FOLDER / "net.json"
+    file.write_text(file.read_text("utf-8").replace('"net"', '"ukis-4b-l1c"'), "utf-8")
+    sys.path.append(str(folder))
+    assert find("ukis-4b-l1c").spec.bands == SPEC.bands
+    sys.path.remove(str(folder))
+    assert find("ukis-4b-l1c") == own
+
+
+def test_a_package_that_comes_onto_the_path_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locate(name: str) -> object:
+        return None if str(tmp_path) not in sys.path else find_spec("cloudmask")
+
+    monkeypatch.setattr(module, "find_spec", locate)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "other")])
+    assert known()["ukis-4b-l1c"].path is None
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    assert known()["ukis-4b-l1c"].path is not None
+
+
+def test_a_network_that_was_opened_answers_on_when_its_folder_is_gone(archive: MakeFile) -> None:
+    folder = archive("deps")
+    sys.path.append(str(folder))
+    opened = find("net").load(Runtime(threads=1))
+    shutil.rmtree(folder)
+    assert find("net").load(Runtime(threads=1)) is opened
+    sys.path.remove(str(folder))
+    assert find("net").load(Runtime(threads=1)) is opened
+
+
+def test_a_network_that_was_never_opened_is_gone_with_its_folder(archive: MakeFile) -> None:
+    folder = archive("deps")
+    sys.path.append(str(folder))
+    entry = find("net")
+    shutil.rmtree(folder)
+    with pytest.raises(ModelError, match="unknown model 'net'"):
+        find("net")
+    with pytest.raises(ModelError, match=r"not installed: put net\.onnx beside its manifest"):
+        entry.load(Runtime(threads=1))
+
+
+def test_an_archive_that_is_unpacked_anew_opens_no_second_session(
+    archive: MakeFile, tmp_path: Path
+) -> None:
+    folder = archive("deps")
+    sys.path.append(str(folder))
+    opened = find("net").load(Runtime(threads=1))
+    moved = folder.rename(tmp_path / "anew")
+    sys.path[-1] = str(moved)
+    entry = find("net")
+    assert entry.path == moved / FOLDER / "net.onnx"
+    assert entry.load(Runtime(threads=1)) is opened
+
+
+def test_networks_that_are_not_pinned_are_told_apart_by_their_place(archive: MakeFile) -> None:
+    first, second = archive("first"), archive("second")
+    for folder in (first, second):
+        (folder / FOLDER / "net.json").write_text(manifest(), "utf-8")
+    sys.path.append(str(first))
+    opened = find("net").load(Runtime(threads=1))
+    sys.path[-1] = str(second)
+    assert find("net").load(Runtime(threads=1)) is not opened
+
+
+def test_an_unreadable_manifest_in_a_folder_is_refused_by_name(archive: MakeFile) -> None:
+    folder = archive("deps")
+    (folder / FOLDER / "net.json").write_text("{", "utf-8")
+    sys.path.append(str(folder))
+    with pytest.raises(ModelError, match=r"deps.cloudmask_models.net\.json: manifest: not a read"):
+        known()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from cloudmask.augment import TTA
+from cloudmask.bands import PRESETS, Preset
+from cloudmask.classes import Output
+from cloudmask.context import KEYS, Context, parse_context
+from cloudmask.errors import OptionError
+from cloudmask.model import Runtime
+from cloudmask.options import Options
+
+EVERY_KEY: dict[str, Any] = {
+    "model": ["ukis-4b-l1c", "ukis-4b-l2a"],
+    "scale": 0.0002,
+    "offset": -5,
+    "nodata": [0, 7],
+    "bands": ["B02", "B03"],
+    "layout": "probabilities",
+    "masked": ["thick_cloud", "cloud_shadow"],
+    "dilate": 40,
+    "pixel_size": 10,
+    "stitch": "blend",
+    "tile": 256,
+    "overlap": 64,
+    "tta": 3,
+    "adaptive": False,
+    "batch": 2,
+    "threads": 1,
+    "chunk_overlap": [32, 64],
+    "deps": ["here"],
+}
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_no_context_means_the_defaults(nothing: Any) -> None:
+    found = parse_context(nothing)
+    assert found == Context()
+    assert found.numbers == PRESETS["cdse"]
+    assert found.options == Options()
+    assert found.carried == (0, 0)
+
+
+def test_every_key_reaches_the_options() -> None:
+    found = parse_context(EVERY_KEY)
+    assert set(EVERY_KEY) | {"preset"} == set(KEYS)
+    assert found.model == ("ukis-4b-l1c", "ukis-4b-l2a")
+    assert found.numbers == Preset("of the context", 0.0002, -5, (0, 7))
+    assert found.bands == ("B02", "B03")
+    assert found.carried == (32, 64)
+    assert found.options == Options(
+        stitch="blend",
+        tile=256,
+        overlap=64,
+        tta=TTA(depth=3, adaptive=False),
+        batch=2,
+        pixel_size=10,
+        output=Output(layout="probabilities", masked=(1, 3), dilate=40),
+        runtime=Runtime(threads=1),
+    )
+
+
+def test_a_context_is_not_changed_for_the_next_chunk() -> None:
+    given = copy.deepcopy(EVERY_KEY)
+    parse_context(given)
+    assert given == EVERY_KEY
+
+
+def test_null_means_not_given() -> None:
+    assert parse_context(dict.fromkeys(KEYS)) == Context()
+
+
+def test_whole_numbers_may_come_as_floats() -> None:
+    # JSON has one kind of number, and some back-ends make floats of them all.
+    assert parse_context({"tta": 2.0, "chunk_overlap": [32.0, 32.0]}).carried == (32, 32)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_presets_are_named(preset: str) -> None:
+    assert parse_context({"preset": preset}).numbers == PRESETS[preset]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"modle": "x"}, "unknown key modle; known are model, preset"),
+        ({"preset": "dn", "scale": 1}, "preset='dn' and scale are both given"),
+        ({"nodata": [0]}, "nodata without scale"),
+        ({"adaptive": "yes"}, "adaptive='yes': must be true or false"),
+        ({"dilate": 20}, "pixel_size is not given"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(OptionError, match=why):
+        parse_context(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"layout": "scl"}, "layout='scl': choose one of"),
+        ({"masked": ["rain"]}, "masked: 'rain' is no class"),
+        ({"stitch": "glue"}, "stitch='glue': choose one of crop, blend"),
+        ({"tta": 8}, "tta depth=8: must be from 0"),
+        ({"batch": 0}, "batch=0: must be 1 or more"),
+    ],
+)
+def test_a_value_that_cannot_work_is_named(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(OptionError, match=why):
+        _ = parse_context(given).options
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [(-1, "chunk_overlap=-1"), (1.5, "must be a whole number"), ([1, 2, 3], "give one number")],
+)
+def test_a_chunk_overlap_that_cannot_be_is_refused(given: Any, why: str) -> None:
+    with pytest.raises(OptionError, match=why):
+        _ = parse_context({"chunk_overlap": given}).carried
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(OptionError, match="preset='sentinel': choose one of cdse"):
+        _ = parse_context({"preset": "sentinel"}).numbers
