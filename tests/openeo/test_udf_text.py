@@ -47,8 +47,8 @@ def cube(*, dated: bool = False) -> xr.DataArray:
 def run(text: str, array: xr.DataArray, context: dict[str, Any]) -> xr.DataArray:
     """Run a UDF as back-ends do."""
     data = UdfData(datacube_list=[XarrayDataCube(array)], user_context=context)
-    found: xr.DataArray = run_udf_code(text, data).get_datacube_list()[0].array
-    return found
+    (found,) = run_udf_code(text, data).get_datacube_list() or []
+    return found.array
 
 
 def without(hidden: str, text: str, then: str) -> subprocess.CompletedProcess[str]:
