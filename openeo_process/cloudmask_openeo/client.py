@@ -55,7 +55,7 @@ def mask_clouds(
     model: SomeModel = DEFAULT_MODEL,
     *,
     preset: str | Parameter | None = "cdse",
-    layout: str = "mask",
+    layout: str | Parameter = "mask",
     chunks: Chunks = Chunks(),
     **context: Any,
 ) -> DataCube:
@@ -157,10 +157,9 @@ class _Request:
         """Keep the bands that are needed, at the pixel size that the network knows."""
         if self.metadata is not None and self.metadata.has_band_dimension():
             labels = self.metadata.band_names
-            chosen: list[str | int] = [
-                labels[number] for number in positions(labels, self.spec.bands)
-            ]
-            cube = cube.filter_bands(chosen)
+            wanted = positions(labels, self.spec.bands)
+            if len(wanted) < len(labels):
+                cube = cube.filter_bands([labels[number] for number in wanted])
         if resample:
             cube = cube.resample_spatial(resolution=self.spec.pixel_size, method=resample)
         return cube

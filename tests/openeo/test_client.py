@@ -65,8 +65,14 @@ def test_only_the_bands_that_the_network_needs_are_sent_to_it(load_collection: A
 
 
 def test_bands_are_named_as_the_collection_names_them(load_collection: Any) -> None:
-    masked = mask_clouds(load_collection(bands=["B08_b1", "B04_b1", "B03_b1", "B02_b1"]))
+    labels = ["B08_b1", "B04_b1", "B03_b1", "B02_b1", "B11_b1"]
+    masked = mask_clouds(load_collection(bands=labels))
     assert node(masked, "filter_bands")["bands"] == ["B02_b1", "B03_b1", "B04_b1", "B08_b1"]
+
+
+def test_bands_that_are_all_needed_are_not_filtered(load_collection: Any) -> None:
+    masked = mask_clouds(load_collection(bands=["B08", "B04", "B03", "B02"]))
+    assert nodes(masked, "filter_bands") == []
 
 
 @pytest.mark.parametrize(("model", "metres"), [("ukis-4b-l1c", 10), ("ukis-6b-l1c", 20)])

@@ -1,0 +1,1 @@
+"""Processes for catalogues: JSON made by `cloudmask_openeo.processes.generate`."""
