@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compare, overhead, shift, streaming
+from benchmarks import chunks, compare, overhead, shift, streaming, worker
 from benchmarks.measure import save
 
 README = Path(__file__).parents[1] / "README.md"
@@ -29,6 +29,11 @@ def measure(*, smoke: bool) -> dict[str, Any]:
     results["overhead"] = overhead.run(**({"edge": 320, "times": 1} if smoke else {}))
     say("memory over a whole granule")
     results["streaming"] = streaming.run(**({"edge": 1100} if smoke else {}))
+    say("a back-end's chunks against the whole scene")
+    one: dict[str, Any] = {"sizes": {"crop": (384,), "blend": (384,)}, "plain": ((256, 0), (192, 32))}
+    results["chunks"] = chunks.run(**(one if smoke else {}))
+    say("a back-end's worker in 3 GiB")
+    results["worker"] = worker.run(**({"sizes": (192,)} if smoke else {}))
     if shift.SCENE.exists():
         say("shift of the tile grid")
         few = {name: shift.MASKERS[name] for name in list(shift.MASKERS)[: 2 if smoke else None]}
@@ -58,6 +63,34 @@ def table(results: dict[str, Any]) -> str:
     lost = [f"{100 * strip[name]:.0f} %" for name in ("ukis-csmask", "ours", "ours")]
     rows.append(["no data (marked by 0.1) called usable", *lost])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def openeo_table(results: dict[str, Any]) -> str:
+    """Write what concerns back-ends as Markdown."""
+    found, workers = results["chunks"], results["worker"]
+    header = ["in an openEO back-end", "plain UDF", "ours, `crop`", "ours, `blend`"]
+    rows = [header, ["---"] * 4]
+    differing = [" / ".join(f"{v:.2g}" for v in found[name].values()) for name in _UDFS]
+    rows.append([f"% of classes unlike the whole scene's, {_sizes(found)}", *differing])
+    lost = f"{max(found['plain_no_data_given_a_class']):.0f} %"
+    rows.append(["no data given a class", lost, "0 %", "0 %"])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    peaks = ", ".join(
+        f"{each['address_space_mib']} MiB ({each['resident_mib']} resident) at {size} px"
+        for size, each in workers.items()
+    )
+    return (
+        f"{table}\n\nA worker limited to 3 GiB of address space runs two networks on one chunk "
+        f"with a peak of {peaks}."
+    )
+
+
+_UDFS = ("plain", "crop", "blend")
+
+
+def _sizes(found: dict[str, Any]) -> str:
+    """Say which chunks were cut."""
+    return "chunks of " + "; ".join(f"{'/'.join(found[name])} px" for name in _UDFS)
 
 
 def _spread(found: dict[str, float]) -> str:
@@ -97,7 +130,7 @@ def main() -> None:
     results = measure(smoke=smoke)
     if smoke and "shift" in results:
         del results["shift"]
-    text = f"{table(results)}\n\n{sentences(results)}"
+    text = f"{table(results)}\n\n{sentences(results)}\n\n{openeo_table(results)}"
     print(text)
     if smoke:
         return

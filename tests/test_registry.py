@@ -13,9 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from cloudmask import registry as module
 from cloudmask.errors import ModelError
 from cloudmask.model import Runtime
-from cloudmask import registry as module
 from cloudmask.registry import FOLDER, Entry, find, known, local
 from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.item import item

@@ -8,12 +8,12 @@ import rasterio
 from rasterio.transform import Affine
 
 from cloudmask.bands import PRESETS
+from cloudmask.local.beside import beside
 from cloudmask.local.picture import coloured, overlaid, panels, stretched
 from cloudmask.local.readers import TRUE_COLOUR, gdal
 from cloudmask.local.run import FileJob, mask_file
 from cloudmask.local.scores import summary
 from cloudmask.local.simulator import SceneSettings, simulate
-from cloudmask.local.writers import beside
 from cloudmask.options import Options
 
 if TYPE_CHECKING:

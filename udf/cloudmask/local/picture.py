@@ -9,8 +9,8 @@ from rasterio.enums import Resampling
 
 from cloudmask.bands import as_preset
 from cloudmask.classes import CLASSES, CLEAR, NO_DATA, NO_DATA_CLASS
+from cloudmask.local.beside import beside
 from cloudmask.local.readers import Raster, opened, true_colour
-from cloudmask.local.writers import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

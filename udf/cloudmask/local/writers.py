@@ -6,9 +6,8 @@ Rows are written to a plain tiled GeoTIFF as they come; GDAL's COG driver then m
 
 from __future__ import annotations
 
-import os
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,10 +19,11 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
+from cloudmask.local.beside import beside
 from cloudmask.local.style import category_names, colour_table, qgis_style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,31 +58,6 @@ class Counts:
         """Give the shares as GeoTIFF tags."""
         shares = self.shares(codes)
         return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in shares.items()}
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to write to; renamed to `path` if all goes well.
-
-    Whatever stood at `path` stays until then.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-        Path(f"{partial}.aux.xml").unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Read the process's file mode mask, which can only be read by setting it."""
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def write_text(path: Path, text: str) -> None:
