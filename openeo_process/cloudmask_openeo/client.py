@@ -108,7 +108,7 @@ def cloud_free(cube: DataCube, mask: DataCube, *, resample: bool = True) -> Data
         The cube with no data where the mask is 1, or where there is no mask.
     """
     bands = _named(mask.metadata, "band")
-    if mask.metadata is not None:
+    if bands is not None:
         mask = mask.filter_bands(["mask"])
     # Without a band dimension one mask serves all bands, on every back-end.
     first = mask.reduce_dimension(dimension=bands or "bands", reducer=_first)
@@ -175,14 +175,15 @@ class _Request:
             size=around.sizes(x, y, t),
             overlap=around.overlaps(x, y),
         )
-        metadata: Any = masked.metadata
-        if metadata is not None and metadata.has_band_dimension():
-            # The client does not know what a UDF does to labels; filter_bands asks it.
-            masked.metadata = metadata.rename_labels(
-                dimension=metadata.band_dimension.name,
-                target=list(LAYOUT_BANDS[self.parsed.options.output.layout]),
-            )
+        masked.metadata = self._labelled(masked.metadata)
         return masked
+
+    def _labelled(self, metadata: Any) -> Any:
+        """Name the bands of the answer; the client does not know what a UDF does to labels."""
+        if _named(self.metadata, "band") is None:
+            return None  # nothing is better than the empty metadata that resampling makes of it
+        labels = LAYOUT_BANDS[self.parsed.options.output.layout]
+        return metadata.rename_labels(metadata.band_dimension.name, target=list(labels))
 
     @property
     def _dimensions(self) -> tuple[str, str, str | None]:

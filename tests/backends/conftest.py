@@ -1,4 +1,4 @@
-"""Real openEO back-ends on 127.0.0.1, each in an environment of its own (`make test` makes them)."""
+"""Real openEO back-ends on 127.0.0.1, each in its own environment (`make test` makes them)."""
 
 from __future__ import annotations
 

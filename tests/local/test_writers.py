@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 pytest.importorskip("rasterio")
 
 from cloudmask.classes import PROBABILITY_STEPS
+from cloudmask.local.beside import beside
 from cloudmask.local.writers import (
     Counts,
-    beside,
     stored_probabilities,
     write_text,
 )

@@ -2,7 +2,7 @@
 
 A worker process meets many chunks. It reads the context and opens the networks at the first one
 and keeps them, so that neither is needed again: some back-ends delete a job's dependencies after
-each call. Whatever is wrong is told in one line, once.
+each call. Whatever is wrong is told in one line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from cloudmask.context import parse_context
 from cloudmask.cube import answered, in_standard_order
-from cloudmask.errors import CloudmaskError
+from cloudmask.errors import CloudmaskError, OptionError
 from cloudmask.job import Job
 
 if TYPE_CHECKING:
@@ -46,17 +46,29 @@ def mask_chunk(cube: xr.DataArray, context: Mapping[str, Any] | None = None) -> 
         numpy, and no data where the pixels are the neighbours'; without one lazy if the cube is.
 
     Raises:
-        CloudmaskError: With a message of one line; told to the user's log once a process.
+        CloudmaskError: With a message of one line that says what to change.
+
+    Warns:
+        In the log of the user's job, once a process, of values that the preset cannot mean.
     """
     try:
-        return _masked(cube, json.dumps(dict(context or {}), sort_keys=True, default=list))
+        return _masked(cube, json.dumps(dict(context or {}), sort_keys=True, default=_plain))
     except Exception as error:
         told = _explained(error)
         if told is None:
             raise
-        message = " ".join(str(told).split())
-        _tell_once(message, "error")
-        raise type(told)(message) from None
+        # Back-ends write the message into the job's log, and the causes with it.
+        raise type(told)(" ".join(str(told).split())) from None
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's numbers into JSON's; a parameter that no one resolved is none."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise OptionError(
+        f"context: {value!r} is no JSON value; give numbers, words and lists of them (a parameter "
+        "of a process is to be resolved by the back-end)"
+    )
 
 
 def _masked(cube: xr.DataArray, context: str) -> xr.DataArray:
@@ -123,20 +135,20 @@ def _memory() -> str:
 def _warn(_call: str, sentence: str | None) -> None:
     if sentence:
         # The figures differ from chunk to chunk; one warning for a preset is enough.
-        _tell_once(sentence, "warning", about=sentence.split(" gives ", maxsplit=1)[0])
+        _tell_once(sentence, about=sentence.split(" gives ", maxsplit=1)[0])
 
 
 _told: set[str] = set()
 
 
-def _tell_once(message: str, level: str, about: str | None = None) -> None:
-    """Put a line into the log of the user's job; back-ends show nothing else to users."""
-    if (about or message) in _told:
+def _tell_once(message: str, about: str) -> None:
+    """Put a warning into the log of the user's job; back-ends lose Python's own warnings."""
+    if about in _told:
         return
-    _told.add(about or message)
+    _told.add(about)
     try:
         from openeo.udf.debug import inspect
     except ImportError:
-        logging.getLogger("cloudmask").log(logging.getLevelName(level.upper()), message)
+        logging.getLogger("cloudmask").warning(message)
     else:
-        inspect(message=message, code="cloudmask", level=level)
+        inspect(message=message, code="cloudmask", level="warning")
