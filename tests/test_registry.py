@@ -186,7 +186,6 @@ def archive(
     tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MakeFile]:
     """Make a folder NAME/cloudmask_models with a network "net" and its manifest."""
-    monkeypatch.setattr(module, "_kept", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def make(name: str) -> Path:
@@ -275,16 +274,6 @@ def test_a_package_that_comes_onto_the_path_is_noticed(
     assert known()["ukis-4b-l1c"].path is None
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert known()["ukis-4b-l1c"].path is not None
-
-
-def test_a_network_that_was_opened_answers_on_when_its_folder_is_gone(archive: MakeFile) -> None:
-    folder = archive("deps")
-    sys.path.append(str(folder))
-    opened = find("net").load(Runtime(threads=1))
-    shutil.rmtree(folder)
-    assert find("net").load(Runtime(threads=1)) is opened
-    sys.path.remove(str(folder))
-    assert find("net").load(Runtime(threads=1)) is opened
 
 
 def test_a_network_that_was_never_opened_is_gone_with_its_folder(archive: MakeFile) -> None:

@@ -116,10 +116,10 @@ def test_each_network_is_tried_and_all_together_if_they_fit(
 
 
 def test_the_trial_shows_more_than_one_class(networks: tuple[Network, Network]) -> None:
-    first, turned, every = Trial(networks=networks[:1]).expected()
+    first, turned = Trial(networks=networks[:1]).expected()
     assert len(set(first[0, 1].ravel().tolist())) > 1
     assert (first != turned).any()
-    assert every.shape[1] == 6
+    assert first.shape[1] == 6
 
 
 def remove_wheel(files: dict[str, bytes]) -> None:
@@ -240,8 +240,8 @@ class TwoLater(Trial):
 
     def chunks(self) -> list[tuple[xr.DataArray, dict[str, Any]]]:
         """See `Trial`."""
-        first, second, third = super().chunks()
-        return [first, (second[0], {**second[1], "model": ["two"]}), third]
+        first, second = super().chunks()
+        return [first, (second[0], {**second[1], "model": ["two"]})]
 
 
 def test_the_dependencies_are_gone_after_the_first_chunk(

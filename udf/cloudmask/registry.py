@@ -69,14 +69,15 @@ class Entry:
             raise ModelError(f"model {self.spec.name!r} has no file")
         if self.path.parent.name != FOLDER or not self.spec.sha256:
             return load_onnx(self.path, self.spec, runtime)
-        model = _once(_Pinned(self.spec, runtime, self.path))
-        _kept[self.spec.name] = self
-        return model
+        return _once(_Pinned(self.spec, runtime, self.path))
 
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """A network of a dependency archive: the same one wherever it was unpacked this time."""
+    """A network of a dependency archive: the same one wherever it was unpacked this time.
+
+    Some back-ends unpack an archive for every chunk and delete it after.
+    """
 
     spec: ModelSpec
     runtime: Runtime
@@ -86,11 +87,6 @@ class _Pinned:
 @lru_cache(maxsize=16)
 def _once(network: _Pinned) -> OnnxModel:
     return load_onnx(network.path, network.spec, network.runtime)
-
-
-_kept: dict[str, Entry] = {}
-"""Networks opened out of dependency archives. They answer on when their folder is gone: some
-back-ends unpack an archive for every chunk and delete it after."""
 
 
 def known() -> Mapping[str, Entry]:
@@ -103,7 +99,7 @@ def known() -> Mapping[str, Entry]:
         ModelError: A manifest in such a folder cannot be read.
     """
     own, found = _known(tuple(sys.path), _folders())
-    return dict(sorted((own | _kept | found).items()))
+    return dict(sorted((own | found).items()))
 
 
 def _folders() -> tuple[tuple[Path, int], ...]:
