@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+# The parts of the back-ends' tests are shared by import.
+sys.path.append(str(Path(__file__).parent / "driver"))
+
+from driver_fixtures import driver, imagery, pixels, site
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+__all__ = ["driver", "imagery", "pixels", "serve", "site"]
 
 BACKENDS = Path(sys.prefix) / "backends"
 PATIENCE = 90.0
@@ -48,9 +55,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start servers that live as long as the test session."""
     with ExitStack() as stack:
 
-        def start(
-            backend: str, script: Path, env: Mapping[str, str], health: str = "/"
-        ) -> Server:
+        def start(backend: str, script: Path, env: Mapping[str, str], health: str = "/") -> Server:
             log = tmp_path_factory.mktemp(script.stem) / "server.log"
             return stack.enter_context(_running(_interpreter(backend), script, env, health, log))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from driver_client import Driver, QuietHandler, Site
 
 from cloudmask.local.simulator import SceneSettings, simulate
 
 HERE = Path(__file__).parent
-# `driver_client` and the pure parts of the stand-in are imported by tests.
-sys.path.append(str(HERE))
-
-from driver_client import Driver, QuietHandler, Site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
