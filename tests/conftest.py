@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,3 +142,12 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = item(spec, architecture="contrast", source="https://example.org", size=1)
     path.with_suffix(".json").write_text(json.dumps(made), "utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def local_processing() -> None:
+    """Import openeo-processes-dask once, which warns of its own and its dependencies' ways."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("openeo_processes_dask")
+        import cloudmask_openeo.local.connection  # noqa: F401

@@ -72,7 +72,9 @@ def expected(scene: xr.DataArray, ukis_4b: Entry) -> xr.DataArray:
 
 
 @pytest.fixture(scope="module")
-def places(driver: Driver, titiler: Any, tmp_path_factory: pytest.TempPathFactory) -> Places:
+def places(
+    driver: Driver, titiler: Any, tmp_path_factory: pytest.TempPathFactory, local_processing: None
+) -> Places:
     return Places(driver, titiler, tmp_path_factory.mktemp("ways"))
 
 
