@@ -30,7 +30,10 @@ def measure(*, smoke: bool) -> dict[str, Any]:
     say("memory over a whole granule")
     results["streaming"] = streaming.run(**({"edge": 1100} if smoke else {}))
     say("a back-end's chunks against the whole scene")
-    one: dict[str, Any] = {"sizes": {"crop": (384,), "blend": (384,)}, "plain": ((256, 0), (192, 32))}
+    one: dict[str, Any] = {
+        "sizes": {"crop": (384,), "blend": (384,)},
+        "plain": ((256, 0), (192, 32)),
+    }
     results["chunks"] = chunks.run(**(one if smoke else {}))
     say("a back-end's worker in 3 GiB")
     results["worker"] = worker.run(**({"sizes": (192,)} if smoke else {}))

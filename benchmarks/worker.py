@@ -67,9 +67,10 @@ def run(sizes: tuple[int, ...] = SIZES) -> dict[str, dict[str, int]]:
 
 
 def main() -> None:
-    """Print the figures."""
-    for size, found in run().items():
-        print(f"{size:>5} px  {found}")
+    """Print the figures, a line of JSON for each size on the command line."""
+    sizes = tuple(map(int, sys.argv[1:])) or SIZES
+    for size, found in run(sizes).items():
+        print(json.dumps({"size": int(size), **found}), flush=True)
 
 
 if __name__ == "__main__":
