@@ -42,7 +42,7 @@ def run_bundle(order: Order, url: str | None = None) -> Iterator[str]:
         bundle = make(order, status.update)
     yield from summary(bundle)
     where = "" if url else f" once {order.output.name} lies where the back-end can fetch it"
-    yield f'job options, for mask_clouds(..., delivery="archive"){where}:'
+    yield f'job options, for mask_clouds(..., chunks=Chunks(delivery="archive")){where}:'
     yield json.dumps(options, indent=2)
 
 

@@ -135,6 +135,23 @@ def test_context_is_left_as_it_was(driver: Driver, cube: DataCube, tmp_path: Pat
 def test_too_little_memory_says_what_to_change(
     driver: Driver, cube: DataCube, tmp_path: Path
 ) -> None:
-    job = driver.run(masked(cube), tmp_path, {"python-memory": "500m"})
-    assert job.status() == "error"
-    assert "python-memory" in " ".join(messages(job, level="error"))
+    line = driver.failure(masked(cube), tmp_path, {"python-memory": "500m"})
+    assert "raise the job option python-memory" in line
+    assert "\n" not in line
+
+
+def test_a_network_that_is_not_there_is_told_in_one_line(
+    driver: Driver, cube: DataCube, tmp_path: Path
+) -> None:
+    line = driver.failure(masked(cube, model="clouds2mask-20m"), tmp_path)
+    assert "unknown model 'clouds2mask-20m'" in line
+    assert "\n" not in line
+
+
+def test_a_wrong_preset_is_told_once_however_many_chunks(
+    driver: Driver, cube: DataCube, tmp_path: Path
+) -> None:
+    job = driver.run(masked(cube, preset="reflectance"), tmp_path)
+    assert job.status() == "finished"
+    (line,) = messages(job, level="warning")
+    assert "preset 'reflectance' gives reflectances from" in line
