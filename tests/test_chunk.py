@@ -100,6 +100,18 @@ def test_chunks_answer_as_the_whole_scene(
     np.testing.assert_array_equal(found, whole(cube, tiny_network, stitch=stitch))
 
 
+@pytest.mark.parametrize("stitch", STITCHES)
+@pytest.mark.parametrize(("height", "width"), [(90, 130), (33, 65), (96, 64)])
+def test_tiles_without_overlap_are_the_same_in_chunks(
+    tiny_network: Path, stitch: Stitch, height: int, width: int
+) -> None:
+    cube, context = scene(height, width), {"stitch": stitch, "tile": 32, "overlap": 0}
+    carried = carried_for(Tiling(32, 0), stitch)
+    found = by_chunks(cube, 32, carried, model=str(tiny_network), **context)
+    expected = whole(cube, tiny_network, stitch=stitch, tile=32, overlap=0)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("size", [48, 72, 96])
 def test_blended_chunks_around_no_data_differ_by_next_to_nothing(
     tiny_network: Path, size: int
@@ -150,6 +162,61 @@ def test_the_overlap_may_differ_between_y_and_x(tiny_network: Path) -> None:
     found = mask_chunk(seen, {"model": str(tiny_network), "chunk_overlap": [4, 0]})
     expected = whole(cube, tiny_network)[:, :48]
     np.testing.assert_array_equal(found[:, 4:52], expected)
+
+
+@pytest.mark.parametrize(
+    ("stitch", "size", "carried"),
+    [("crop", 50, 4), ("crop", 24, 0), ("crop", 4, 1), ("blend", 24, 4), ("blend", 5, 2)],
+)
+def test_chunks_that_are_cut_badly_answer_for_every_pixel_all_the_same(
+    tiny_network: Path, stitch: Stitch, size: int, carried: int
+) -> None:
+    # Whoever writes the graph by hand gets seams, neither holes nor an error.
+    cube = scene(60, 60, holes=True)
+    found = by_chunks(cube, size, carried, model=str(tiny_network), stitch=stitch)
+    np.testing.assert_array_equal(found[1] == 255, np.isnan(cube.values).any(axis=0))
+
+
+@pytest.mark.parametrize("stitch", STITCHES)
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right", "around"])
+def test_a_chunk_that_only_neighbours_have_pixels_in_is_no_data(
+    tiny_network: Path, stitch: Stitch, side: str
+) -> None:
+    carried = carried_for(TILING, stitch, 4)
+    size = -(-carried // TILING.stride) * TILING.stride
+    random = np.random.default_rng(2)
+    edge = size + 2 * carried
+    numbers = random.uniform(100, 6000, (4, edge, edge)).astype("f4")
+    y, x = np.mgrid[:edge, :edge]
+    there = {
+        "top": y < carried, "bottom": y >= edge - carried,
+        "left": x < carried, "right": x >= edge - carried,
+    }  # fmt: skip
+    kept = there[side] if side in there else np.logical_or.reduce(list(there.values()))
+    numbers[:, ~kept] = np.nan
+    cube = xr.DataArray(numbers, dims=("bands", "y", "x"), coords={"bands": BANDS})
+    context = {"stitch": stitch, "chunk_overlap": carried, "dilate": 40, "pixel_size": 10}
+    found = mask_chunk(cube, {"model": str(tiny_network), **context}).values
+    inner = found[:, carried:-carried, carried:-carried]
+    assert (inner[0] == 1).all()
+    assert (inner[1] == 255).all()
+
+
+@pytest.mark.parametrize("layout", list(LAYOUT_BANDS))
+def test_threads_of_a_worker_do_not_disturb_each_other(tiny_network: Path, layout: str) -> None:
+    dask = pytest.importorskip("dask")
+    contexts = [
+        {"model": str(tiny_network), "chunk_overlap": 4, "layout": layout, "tta": tta}
+        for tta in (0, 2, 7)
+    ]
+    cubes = [scene(60, 70), scene(60, 70, holes=True)]
+    cases = list(product(cubes, contexts)) * 4
+    expected = [mask_chunk(*case) for case in cases]
+    module._prepared.cache_clear()
+    calls = [dask.delayed(mask_chunk)(*case) for case in cases]
+    found = dask.compute(*calls, scheduler="threads", num_workers=8)
+    for one, other in zip(found, expected, strict=True):
+        xr.testing.assert_identical(one, other)
 
 
 # -- what comes in, and what goes out -------------------------------------------------------
@@ -349,6 +416,18 @@ def test_a_wrong_preset_is_warned_of_once_a_worker(
     context = {"model": str(tiny_network), "preset": "reflectance"}
     for factor in (0.005, 0.007):
         mask_chunk(scene(40, 40) * factor, context)
+    ((level, line),) = log_lines(caplog)
+    assert level == logging.WARNING
+    assert "preset 'reflectance' gives reflectances from" in line
+
+
+def test_a_preset_that_makes_no_data_of_everything_is_warned_of(
+    tiny_network: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Reflectances beyond 100 are taken for fill values: without a word all would be no data.
+    context = {"model": str(tiny_network), "preset": "reflectance", "chunk_overlap": 4}
+    found = mask_chunk(scene(40, 40) + 200, context)
+    assert (found.sel(bands="class") == 255).all()
     ((level, line),) = log_lines(caplog)
     assert level == logging.WARNING
     assert "preset 'reflectance' gives reflectances from" in line

@@ -73,7 +73,9 @@ class Job:
         valid = self.preset.valid(step)
         packed = np.full((self._channels, *valid.shape), np.nan, np.float32)
         packed[0] = NO_DATA
-        if valid.any():
+        if not valid.any():
+            self._warn(step)  # a wrong preset can make no data of everything
+        else:
             axes = map(ChunkAxis, valid.shape, carried, occupied(valid))
             tiling, stitch = self.options.tiling(self.ensemble.spec), self.options.stitch
             grow = math.ceil(self.options.dilation(self.ensemble.spec))
