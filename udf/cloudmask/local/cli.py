@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import warnings
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
@@ -20,10 +18,10 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
 from cloudmask.cube import DEFAULT_MODEL
+from cloudmask.local import bundling
+from cloudmask.local.console import say, stop, stoppable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cloudmask.registry import Entry
 
 app = typer.Typer(
@@ -171,10 +169,10 @@ def mask(
         bands=_names(bands), options=options, resolution=_resolution(resolution),
         probabilities=chances, quicklook=quicklook, quiet=quiet,
     )  # fmt: skip
-    with _stoppable():
+    with stoppable():
         summary = mask_file(job)
     if not quiet:
-        _say(f"{output}: {summary.sentence()}")
+        say(f"{output}: {summary.sentence()}")
 
 
 def _resolution(text: str) -> str | float:
@@ -228,65 +226,7 @@ def _tested(entry: Entry) -> str:
 _CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its manifest net.json"
 
 
-@app.command(
-    epilog="Examples: [bold]cloudmask bundle -m ukis-4b-l1c -o deps.zip[/bold] · "
-    "[bold]cloudmask bundle -m ukis-6b-l1c -m my.onnx -o deps.zip "
-    "--url https://example.org/deps.zip[/bold] · "
-    "[bold]cloudmask bundle -m my.onnx -o deps.zip --python 3.12 --onnxruntime 1.31.1[/bold]",
-)
-def bundle(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Archive to make, a .zip.")],
-    model: Annotated[
-        list[str],
-        typer.Option(
-            "--model",
-            "-m",
-            help="Network by name (see [bold]cloudmask models[/bold]) or path of an .onnx file; "
-            "repeat to bring several.",
-        ),
-    ] = [DEFAULT_MODEL],
-    url: Annotated[
-        str | None, typer.Option(help="Address that the archive will have, for the job options.")
-    ] = None,
-    python: Annotated[str, typer.Option(help="Python of the back-end's workers.")] = "3.11",
-    platform: Annotated[
-        str, typer.Option(help="Their platform, as wheels name it.")
-    ] = "manylinux_2_28_x86_64",
-    onnxruntime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VERSION|installed",
-            help="ONNX Runtime to bring. Default: the version installed here, its own files if "
-            "they run on the back-end, else fetched with pip.",
-        ),
-    ] = None,
-    wheel: Annotated[
-        list[Path] | None,
-        typer.Option(help="Wheel to bring; one of onnxruntime saves fetching it. Repeatable."),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option(help="Run the UDF out of the archive before handing it over.")
-    ] = True,
-) -> None:
-    """Bundle networks and all they need for the workers of an openEO back-end.
-
-    Makes the archive for the job option udf-dependency-archives of VITO's back-ends (Copernicus
-    Data Space): this package, ONNX Runtime and the networks, the same byte for byte each time.
-    It is tried where nothing of it is installed and must give the same mask as here. Put it where
-    the back-end can fetch it; the job options to use are printed.
-    """
-    try:
-        from cloudmask_openeo.bundle import Order, Target, run_bundle
-    except ImportError as error:
-        _stop(1, f"{error}; this needs more packages: pip install 'openeo-cloudmask[openeo]'")
-
-    order = Order(
-        models=tuple(model), output=output, target=Target(python, platform),
-        onnxruntime=onnxruntime, wheels=tuple(wheel or ()), check=check,
-    )  # fmt: skip
-    with _stoppable():
-        for line in run_bundle(order, url):
-            _say(line)
+app.command(epilog=bundling.EXAMPLES)(bundling.bundle)
 
 
 @app.command()
@@ -304,13 +244,9 @@ def demo(
     """
     from cloudmask.local.demo import run_demo
 
-    with _stoppable():
+    with stoppable():
         for line in run_demo(output, model, seed, size):
-            _say(line)
-
-
-def _say(text: str) -> None:
-    typer.echo(text)
+            say(line)
 
 
 def main() -> None:
@@ -319,35 +255,14 @@ def main() -> None:
     try:
         app()
     except CloudmaskError as error:
-        _stop(2, str(error))
+        stop(2, str(error))
     except (OSError, RasterioError) as error:
-        _stop(1, str(error))
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Clean up and say so when stopped by Ctrl-C or by a scheduler (SIGTERM)."""
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    except KeyboardInterrupt:
-        _stop(130, "stopped; no file was left half written")
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(_number: int, _frame: object) -> NoReturn:
-    _stop(143, "terminated; no file was left half written")
+        stop(1, str(error))
 
 
 def _warn(message: Warning | str, *_: object) -> None:
     """Say a warning as a person would; where in the code it arose helps nobody here."""
     typer.echo(f"cloudmask: warning: {message}", err=True)
-
-
-def _stop(status: int, text: str) -> NoReturn:
-    typer.echo(f"cloudmask: {text}", err=True)
-    raise SystemExit(status) from None
 
 
 if __name__ == "__main__":
