@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from driver_client import messages, neighborhood
+from driver_client import extent, messages, neighborhood
 
 import cloudmask
+from cloudmask_openeo import Chunks
+from cloudmask_openeo import mask_clouds as add_mask
 from cloudmask_openeo.text import udf_code
 
 if TYPE_CHECKING:
@@ -90,6 +92,21 @@ def test_probabilities_of_the_back_end_are_those_of_the_whole_scene(
     assert list(result["bands"].values) == list(whole["bands"].values)
     np.testing.assert_array_equal(result.to_numpy()[:, :2], whole.to_numpy()[:, :2])
     np.testing.assert_allclose(result.to_numpy()[:, 2:], whole.to_numpy()[:, 2:], atol=1e-5)
+
+
+def test_the_border_of_a_cube_sees_what_the_collection_has_beyond_it(
+    driver: Driver, scene: xr.DataArray, tmp_path: Path
+) -> None:
+    # Back-ends pad with no data there (geopyspark issue 982), so 33 pixels more are loaded.
+    field, margin = (slice(60, 200), slice(80, 300)), 33
+    cube = driver.load(scene, spatial_extent=extent(*field))
+    result = driver.sync(add_mask(cube, chunks=Chunks(delivery="archive")), tmp_path)
+    rows, columns = (slice(each.start - margin, each.stop + margin) for each in field)
+    whole = cloudmask.mask_clouds(scene[..., rows, columns], preset="dn")
+    expected = whole.transpose("t", "bands", "y", "x")[..., margin:-margin, margin:-margin]
+    np.testing.assert_array_equal(result.values, expected.values)
+    alone = cloudmask.mask_clouds(scene[..., field[0], field[1]], preset="dn")
+    assert (alone.transpose("t", "bands", "y", "x").values != expected.values).any()
 
 
 def test_order_of_bands_does_not_matter(
