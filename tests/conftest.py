@@ -85,6 +85,20 @@ def labelled_chip(shared_data: Path) -> LabelledChip:
     return LabelledChip(cube, labels.reshape(512, 512).astype(np.uint8))
 
 
+@pytest.fixture(scope="session")
+def imagery(request: pytest.FixtureRequest) -> xr.DataArray:
+    """(bands, y, x) uint16, 13 x 384 x 768, 0 = no data: real where there is some."""
+    try:
+        real: xr.DataArray = request.getfixturevalue("real_scene")
+    except pytest.skip.Exception:
+        from cloudmask.local.simulator import SceneSettings, simulate
+
+        scene = simulate(SceneSettings(shape=(384, 768)))
+        coords = {"bands": list(scene.bands)}
+        return xr.DataArray(scene.reflectance_dn, dims=("bands", "y", "x"), coords=coords)
+    return real
+
+
 def _installed(name: str) -> Entry:
     entry = known()[name]
     if not entry.installed:

@@ -20,6 +20,11 @@ def register(process_registry: ProcessRegistry) -> None:
     `run_udf` takes the place of one that is there: outside `apply_neighborhood` it does the same
     as that of openeo-processes-dask. Registering again changes nothing.
 
+    `resample_spatial` of openeo-processes-dask adds a border of one pixel, also to cubes that have
+    the wanted resolution already; chunks then begin a pixel off, and the mask is another one than
+    the whole scene's. Users of such a back-end load the network's pixel size and give
+    `chunks=Chunks(resample=None)` to `cloudmask_openeo.mask_clouds`.
+
     Args:
         process_registry: A registry of openeo-pg-parser-networkx whose processes take
             `xarray.DataArray`, as those of openeo-processes-dask. Its own decorators

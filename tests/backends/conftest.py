@@ -17,14 +17,24 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 # The parts of the back-ends' tests are shared by import.
-sys.path.append(str(Path(__file__).parent / "driver"))
+sys.path += [str(Path(__file__).parent / name) for name in ("driver", "titiler")]
 
-from driver_fixtures import driver, imagery, pixels, site
+from driver_fixtures import driver, pixels, site
+from titiler_fixtures import numbers, public_titiler, start_titiler, titiler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["driver", "imagery", "pixels", "serve", "site"]
+__all__ = [
+    "driver",
+    "numbers",
+    "pixels",
+    "public_titiler",
+    "serve",
+    "site",
+    "start_titiler",
+    "titiler",
+]
 
 BACKENDS = Path(sys.prefix) / "backends"
 PATIENCE = 90.0

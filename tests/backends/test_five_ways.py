@@ -93,8 +93,9 @@ def by_local_connection(scene: xr.DataArray, places: Places) -> xr.DataArray:
     named = scene.assign_coords(place).assign_attrs(crs="EPSG:32633")
     named.to_dataset(dim="bands").to_netcdf(path)
     cube = local_connection({"SCENE": path}).load_collection("SCENE")
-    found: xr.DataArray = add_mask(cube, chunks=CHUNKS, **GIVEN).execute().compute()
-    return found.squeeze(drop=True)
+    found: Any = add_mask(cube, chunks=CHUNKS, **GIVEN).execute()
+    answer: xr.DataArray = found.compute().squeeze(drop=True)
+    return answer
 
 
 def driver_cube(scene: xr.DataArray, places: Places) -> DataCube:

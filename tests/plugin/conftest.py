@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -37,12 +36,8 @@ HEADER = "import numpy as np\nimport xarray\n"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _local_processing() -> None:
+def _everywhere(local_processing: None) -> None:
     """Import what warns of its own deprecated ways, once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip("openeo_processes_dask")
-        import cloudmask_openeo.local.connection  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -114,10 +114,10 @@ def test_a_graph_with_save_result_gives_the_cube(loaded: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_file(real_scene: xr.DataArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real scene and its mirror image as two dates, with 0 for no data."""
+def real_file(imagery: xr.DataArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scene and its mirror image as two dates, with 0 for no data."""
     pytest.importorskip("rioxarray")
-    crop = real_scene.isel(x=slice(0, 500))  # no multiple of a chunk
+    crop = imagery.isel(x=slice(0, 500))  # no multiple of a chunk
     both = xr.concat([crop, crop.isel(x=slice(None, None, -1))], "t")
     dated = both.assign_coords(
         t=np.array(["2020-06-01", "2020-06-06"], "datetime64[ns]"),
@@ -167,8 +167,8 @@ def test_mask_clouds_and_cloud_free_at_home_are_the_whole_scene(
     np.testing.assert_array_equal(free, expected)
 
 
-def test_cloud_detection_in_a_graph_is_the_core(real_cube: Any, real_scene: xr.DataArray) -> None:
-    scene = real_scene.isel(x=slice(0, 500))
+def test_cloud_detection_in_a_graph_is_the_core(real_cube: Any, imagery: xr.DataArray) -> None:
+    scene = imagery.isel(x=slice(0, 500))
     small = real_cube.filter_temporal(["2020-06-01", "2020-06-02"])
     detected = small.process(
         "cloud_detection", data=small, method=None, options={"preset": "dn"}

@@ -285,6 +285,17 @@ def test_a_cube_without_coordinates_gives_chunks_without(
     xr.testing.assert_identical(answer, bare.astype(np.float32))
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_name_and_the_link_to_the_crs_are_kept(
+    udf_text: Callable[..., str], *, lazy: bool
+) -> None:
+    cube = make_cube().chunk() if lazy else make_cube()
+    cube.name, cube.encoding["grid_mapping"] = "toa", "spatial_ref"
+    answer = run_in_chunks(cube, Neighborhood(Reach(3), Reach(4)), udf_text("cube"))
+    assert answer.name == "toa"
+    assert answer.encoding == {"grid_mapping": "spatial_ref"}
+
+
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
@@ -388,3 +399,21 @@ def test_dates_come_all_or_one_by_one(value: str | None) -> None:
 def test_sizes_that_cannot_be_had_are_refused(size: Any, overlap: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Neighborhood.of(size, overlap, DIMENSIONS)
+
+
+def test_an_overlap_may_be_as_large_as_the_size() -> None:
+    around = Neighborhood.of([px("x", 8)], [px("x", 8)], DIMENSIONS)
+    assert around.x == Reach(8, 8)
+
+
+def test_an_axis_that_is_taken_whole_has_its_overlap(udf_text: Callable[..., str]) -> None:
+    answer = run_in_chunks(
+        make_cube((2, 3, 7, 9)), Neighborhood(Reach(None, 2), Reach(None, 1)), udf_text(SUMMARY)
+    )
+    assert answer.isel(t=0, bands=[2, 3], y=0, x=0).values.tolist() == [11, 11]
+
+
+def test_dates_and_bands_that_a_cube_lacks_may_be_named() -> None:
+    bare = Dimensions(None, None, "y", "x")
+    size = [px("x", 8), px("y", 8), {"dimension": "t", "value": "P1D"}, px("bands", None)]
+    assert Neighborhood.of(size, [], bare) == Neighborhood(Reach(8), Reach(8), each_date=True)

@@ -4,20 +4,18 @@ import inspect
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-import cloudmask
-from cloudmask import Options, Output
-from cloudmask.errors import BandError, CubeError, ModelError, OptionError
+from cloudmask.errors import CubeError, OptionError
 from cloudmask_openeo import process_implementations, specs
 from cloudmask_openeo.plugin import PROCESSES, register
 from cloudmask_openeo.process_implementations import (
     apply_neighborhood,
-    cloud_detection,
     run_udf,
 )
 from cloudmask_openeo.process_implementations.detection import OPTIONS
@@ -25,7 +23,6 @@ from cloudmask_openeo.process_implementations.detection import OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudmask.registry import Entry
 
 SIZE = [{"dimension": axis, "value": 4, "unit": "px"} for axis in "xy"]
 
@@ -137,64 +134,15 @@ def test_a_context_that_is_no_object_is_refused(
         run_udf(cube, udf_text("cube"), "Python", context=[1])
 
 
-# cloud_detection
-
-
-@pytest.fixture
-def detected(real_scene: xr.DataArray, ukis_4b: Entry) -> xr.DataArray:
-    assert ukis_4b.installed
-    return real_scene.isel(y=slice(0, 256), x=slice(100, 356))
-
-
-def test_cloud_detection_answers_the_official_bands(detected: xr.DataArray) -> None:
-    answer = cloud_detection(detected.chunk(), options={"preset": "dn"})
-    expected = cloudmask.mask_clouds(
-        detected, preset="dn", options=Options(output=Output(layout="cloud_detection"))
-    )
-    assert answer.chunks is not None
-    assert list(answer["bands"].values) == ["cloud", "shadow", "haze"]
-    np.testing.assert_allclose(answer.compute(), expected, atol=1e-5)
-
-
-def test_a_method_is_a_network(detected: xr.DataArray) -> None:
-    by_name = cloud_detection(detected, "ukis-4b-l1c", {"preset": "dn"})
-    xr.testing.assert_identical(by_name, cloud_detection(detected, None, {"preset": "dn"}))
-
-
-def test_options_reach_the_network(detected: xr.DataArray) -> None:
-    plain = cloud_detection(detected, options={"preset": "dn"})
-    turned = cloud_detection(detected, options={"preset": "dn", "tta": 1, "adaptive": False})
-    assert not np.array_equal(plain, turned, equal_nan=True)
-
-
-def test_an_ensemble_is_an_option(detected: xr.DataArray) -> None:
-    twice = {"preset": "dn", "model": ["ukis-4b-l1c", "ukis-4b-l1c"]}
-    np.testing.assert_allclose(
-        cloud_detection(detected, options=twice),
-        cloud_detection(detected, options={"preset": "dn"}),
-        atol=1e-6,
-    )
-
-
-@pytest.mark.parametrize(
-    ("method", "options", "error", "message"),
-    [
-        ("Fmask", {}, ModelError, "'Fmask' is not available here; there are .*ukis-4b-l1c"),
-        ("/etc/passwd", {}, ModelError, "'/etc/passwd' is not available"),
-        (None, {"model": ["/tmp/net.onnx"]}, ModelError, "net.onnx' is not available"),  # noqa: S108
-        ("ukis-4b-l1c", {"model": "ukis-4b-l2a"}, OptionError, "give one of them"),
-        (None, {"deps": ["/tmp"]}, OptionError, "deps cannot be chosen; possible are model"),  # noqa: S108
-        (None, {"layout": "mask"}, OptionError, "layout cannot be chosen"),
-        (None, {"colour": 1}, OptionError, "colour cannot be chosen"),
-        (None, {"tta": 9}, OptionError, "9"),
-        (None, {"bands": ["B01"] * 13}, BandError, "missing bands B02, B03, B04, B08"),
-    ],
-)
-def test_what_cannot_be_detected_with_is_refused(
-    detected: xr.DataArray, method: str | None, options: Any, error: type[Exception], message: str
+def test_threads_share_one_module_of_a_udf(
+    cube: xr.DataArray, udf_text: Callable[..., str], chunk_log: list[Any]
 ) -> None:
-    with pytest.raises(error, match=message):
-        cloud_detection(detected, method, options)
+    """The client's cache alone lets threads that begin together each run the text."""
+    slow = "import chunk_log, time\nchunk_log.seen.append(1)\ntime.sleep(0.1)\n"
+    text = slow + udf_text("cube")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: run_udf(cube, text, "Python"), range(4)))
+    assert chunk_log == [1]
 
 
 # Descriptions, and loading by back-ends

@@ -23,7 +23,9 @@ def local_connection(
     a `run_udf` that cuts chunks as back-ends do, `cloud_detection`, and a `save_result` that hands
     the cube through. `load_collection` opens netCDF (.nc), Zarr (.zarr) and GeoTIFF (.tif) lazily,
     with the dimensions (t, bands, y, x), and obeys bands, spatial_extent (a bounding box) and
-    temporal_extent. Other local connections are not changed.
+    temporal_extent. `resample_spatial` adds no border, as that of openeo-processes-dask does, so
+    that graphs of `mask_clouds` give the whole scene's mask. Other local connections are not
+    changed.
 
     Args:
         collections: Collection ids and their files, as {"SENTINEL2_L1C": "scene.nc"}, so that a

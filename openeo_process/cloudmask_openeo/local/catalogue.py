@@ -126,6 +126,13 @@ def _ends(cube: xr.DataArray, name: str) -> list[Any]:
     return [str(end) if values.dtype.kind == "M" else end.item() for end in ends]
 
 
+def _edges(cube: xr.DataArray, name: str) -> tuple[float, float]:
+    """Give the outer edges of the first and last pixel, by value."""
+    first, last = _ends(cube, name)
+    half = (last - first) / max(1, cube.sizes[name] - 1) / 2
+    return first - half, last + half
+
+
 def _dimensions(cube: xr.DataArray) -> dict[str, Any]:
     crs = cube.rio.crs
     reference = {} if crs is None else {"reference_system": crs.to_wkt()}
@@ -143,8 +150,8 @@ def _extent(cube: xr.DataArray) -> dict[str, Any]:
     made: dict[str, Any] = {"temporal": {"interval": [[None, None]]}}
     if "t" in cube.dims:
         made["temporal"] = {"interval": [_ends(cube, "t")]}
-    if cube.rio.crs is not None:
-        (west, east), (south, north) = _ends(cube, "x"), _ends(cube, "y")
+    if cube.rio.crs is not None and {"x", "y"} <= set(cube.coords):
+        (west, east), (south, north) = _edges(cube, "x"), _edges(cube, "y")
         transformer = Transformer.from_crs(cube.rio.crs, 4326, always_xy=True)
         bounds = transformer.transform_bounds(west, south, east, north)
         made["spatial"] = {"bbox": [list(bounds)]}

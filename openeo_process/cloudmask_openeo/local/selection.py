@@ -88,13 +88,13 @@ def between(cube: xr.DataArray, extent: Any) -> xr.DataArray:
     """Choose the dates in an interval, its start included and its end not.
 
     Args:
-        cube: Without a dimension t it is answered as it is: files often do not know their date.
+        cube: Without dates along t it is answered as it is: files often do not know theirs.
         extent: Start and end, either may be None; None for all dates.
 
     Raises:
         CubeError: No date lies there.
     """
-    if extent is None or "t" not in cube.dims:
+    if extent is None or "t" not in cube.indexes:
         return cube
     start, end = (_instant(moment) for moment in extent)
     dates = cube["t"].values

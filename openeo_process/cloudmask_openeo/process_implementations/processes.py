@@ -12,7 +12,11 @@ from cloudmask.errors import OptionError
 from cloudmask_openeo.process_implementations.detection import detect
 from cloudmask_openeo.process_implementations.dimensions import Dimensions
 from cloudmask_openeo.process_implementations.neighborhood import Neighborhood
-from cloudmask_openeo.process_implementations.text import checked_text, run_text
+from cloudmask_openeo.process_implementations.text import (
+    check_runtime,
+    checked_text,
+    run_text,
+)
 from cloudmask_openeo.process_implementations.udf import run_in_chunks
 
 if TYPE_CHECKING:
@@ -97,7 +101,7 @@ def run_udf(
     Args:
         data: Inside `apply_neighborhood` a cube, else anything that an array can be made of.
         udf: Source text.
-        runtime: "Python", any case.
+        runtime: "Python", in any case and with any ending.
         version: Ignored; there is one Python.
         context: Given to the UDF.
 
@@ -108,8 +112,7 @@ def run_udf(
         CubeError: The UDF's answer does not fit its chunk.
         OptionError: The runtime is another, or `udf` is no source text.
     """
-    if not str(runtime).lower().startswith("python"):
-        raise OptionError(f"runtime={runtime!r}: only Python is available")
+    check_runtime(runtime)
     request = _request.get()
     if request is not None:
         return run_in_chunks(data, request.serve(), udf, _as_object(context))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
     import xarray as xr
     from numpy.typing import NDArray
+
+
+_loading = Lock()
+
+
+def check_runtime(runtime: object) -> None:
+    """Refuse languages that are not here.
+
+    Raises:
+        OptionError: It is none of Python's names ("Python", "python3", ...).
+    """
+    if not str(runtime).lower().startswith("python"):
+        raise OptionError(f"runtime={runtime!r}: only 'Python' is available")
 
 
 def checked_text(udf: object) -> str:
@@ -45,6 +59,7 @@ def run_text(code: str, cube: xr.DataArray, context: Mapping[str, Any]) -> xr.Da
     from openeo.udf.udf_data import UdfData
     from openeo.udf.xarraydatacube import XarrayDataCube
 
+    _module(code)
     given = UdfData(datacube_list=[XarrayDataCube(cube)], user_context=deepcopy(dict(context)))
     cubes = run_udf_code(code, given).get_datacube_list() or []
     if len(cubes) != 1:
@@ -70,9 +85,8 @@ def promised_bands(
         CubeError: `apply_metadata` does not answer metadata with bands.
     """
     from openeo.metadata import CubeMetadata
-    from openeo.udf.run_code import load_module_from_string
 
-    function = load_module_from_string(code).get("apply_metadata")
+    function = _module(code).get("apply_metadata")
     if not callable(function):
         return None
     labels = [f"band_{number}" for number in range(count)] if bands is None else bands
@@ -83,6 +97,17 @@ def promised_bands(
             "dimension of bands, as metadata.rename_labels('bands', target=[...]) does"
         )
     return list(answer.band_names)
+
+
+def _module(code: str) -> dict[str, Any]:
+    """Run a text's top level, once a process: the client, which keeps it, does not wait for it.
+
+    The threads of a worker would else each have a module of their own, with its networks.
+    """
+    from openeo.udf.run_code import load_module_from_string
+
+    with _loading:
+        return load_module_from_string(code)
 
 
 def _metadata(bands: Any) -> Any:

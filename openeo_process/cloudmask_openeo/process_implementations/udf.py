@@ -40,7 +40,8 @@ def run_in_chunks(
 
     The UDF gets float32 numpy chunks, dimensions (t,) bands, y, x, of exactly size + 2 x overlap
     pixels, NaN where the cube has ended. Their x and y are inexact (float32) or absent; a chunk
-    of one date has no t, but its date in `attrs["t"]`.
+    of one date has no t, but its date in `attrs["t"]`. With dask's threads several chunks are run
+    at the same time, by one module: what a UDF keeps between chunks must bear that.
 
     Args:
         cube: Dimensions t or time, bands, y, x in any order, the first two if there are any; any

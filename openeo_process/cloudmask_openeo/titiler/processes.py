@@ -14,7 +14,11 @@ from cloudmask.errors import OptionError
 from cloudmask_openeo.process_implementations.detection import detect
 from cloudmask_openeo.process_implementations.dimensions import Dimensions
 from cloudmask_openeo.process_implementations.neighborhood import Neighborhood
-from cloudmask_openeo.process_implementations.text import checked_text, promised_bands
+from cloudmask_openeo.process_implementations.text import (
+    check_runtime,
+    checked_text,
+    promised_bands,
+)
 from cloudmask_openeo.process_implementations.udf import run_in_chunks
 from cloudmask_openeo.titiler.stack import all_dates, checked, each_date
 
@@ -124,7 +128,7 @@ def apply_neighborhood(
 def run_udf(
     data: RasterStack,
     udf: str,
-    runtime: str = "Python",
+    runtime: str,
     version: str | None = None,  # noqa: ARG001 - part of openEO's process
     context: Mapping[str, Any] | None = None,
     named_parameters: Mapping[str, Any] | None = None,
@@ -148,8 +152,7 @@ def run_udf(
         CubeError: The answer has other dates or another size than the chunk.
         OptionError: It is another language or no text, or a parameter has no value.
     """
-    if runtime.lower() != "python":
-        raise OptionError(f"runtime={runtime!r}: only 'Python' is here")
+    check_runtime(runtime)
     neighborhood, text = _seen_at_once.get() or WHOLE, checked_text(udf)
     _seen_at_once.set(None)
     given = _filled(context or {}, named_parameters or {})

@@ -7,6 +7,7 @@ cube is, and becomes an image again: date by date when someone asks for it, if d
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,9 +98,14 @@ def cube_of(images: Mapping[datetime, ImageData]) -> xr.DataArray:
         shapes = ", ".join(str(layer.shape) for layer in layers)
         raise CubeError(f"dates of different shapes, {shapes}: resample them to one grid")
     first = next(iter(images.values()))
-    times = np.array(list(images), "datetime64[ns]")
+    times = np.array([_utc(key) for key in images], "datetime64[ns]")
     coords = {"t": times, "bands": list(first.band_descriptions), **_centres(first)}
     return xr.DataArray(np.stack(layers), coords, ("t", "bands", "y", "x"))
+
+
+def _utc(moment: datetime) -> datetime:
+    """Leave the time zone out, which numpy does not know."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _centres(image: ImageData) -> dict[str, Any]:

@@ -15,8 +15,6 @@ import pytest
 import xarray as xr
 from driver_client import Driver, QuietHandler, Site
 
-from cloudmask.local.simulator import SceneSettings, simulate
-
 HERE = Path(__file__).parent
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def driver(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> Driver:
         "STANDIN_RESULTS": str(folders["results"]),
         "TMPDIR": str(folders["tmp"]),
     }
-    server = serve("driver", HERE / "server.py", env, health="/openeo/1.2/health")
+    server = serve("driver", HERE / "driver_server.py", env, health="/openeo/1.2/health")
     return Driver(f"{server.url}/openeo/1.2", folders["collections"], server.log)
 
 
@@ -51,18 +49,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(folder, f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def imagery(request: pytest.FixtureRequest) -> xr.DataArray:
-    """(bands, y, x) uint16, 13 x 384 x 768, 0 = no data: real where there is some."""
-    try:
-        real: xr.DataArray = request.getfixturevalue("real_scene")
-    except pytest.skip.Exception:
-        scene = simulate(SceneSettings(shape=(384, 768)))
-        coords = {"bands": list(scene.bands)}
-        return xr.DataArray(scene.reflectance_dn, dims=("bands", "y", "x"), coords=coords)
-    return real
 
 
 @pytest.fixture(scope="session")

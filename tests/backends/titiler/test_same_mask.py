@@ -29,9 +29,9 @@ STRIDE, OVERLAP = 192, 32
 
 
 @pytest.fixture(scope="session")
-def scene(real_scene: xr.DataArray) -> xr.DataArray:
-    """Real pixels, some of them missing; not a whole number of chunks wide."""
-    holed = real_scene.sel(bands=BANDS).isel(x=slice(96, 576)).copy()
+def scene(imagery: xr.DataArray) -> xr.DataArray:
+    """Pixels with clouds, some of them missing; not a whole number of chunks wide."""
+    holed = imagery.sel(bands=BANDS).isel(x=slice(96, 576)).copy()
     holed[:, 100:130, 200:320] = 0
     return holed
 

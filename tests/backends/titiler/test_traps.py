@@ -269,9 +269,9 @@ def test_an_overlap_larger_than_the_size_is_refused(
         titiler.download(cube)
 
 
-def test_the_mask_process_takes_our_mask(titiler: Titiler, real_scene: xr.DataArray) -> None:
+def test_the_mask_process_takes_our_mask(titiler: Titiler, imagery: xr.DataArray) -> None:
     """Ours has the mask first and no no data; titiler keeps what no data would hide."""
-    scene = real_scene.sel(bands=list(BANDS)).isel(x=slice(128, 384), y=slice(0, 256)).copy()
+    scene = imagery.sel(bands=list(BANDS)).isel(x=slice(128, 384), y=slice(0, 256)).copy()
     scene[:, :30, :30] = 0
     loaded = titiler.load(titiler.put(scene))
     context = {"preset": "reflectance", "tta": 0, "masked": ["cloud_shadow"]}

@@ -208,7 +208,7 @@ def start_titiler(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Sta
             "TITILER_OPENEO_STORE_URL": str(store),
             "RUN_UDF": "yes" if run_udf else "no",
         }
-        server = serve("titiler", HERE / "server.py", settings)
+        server = serve("titiler", HERE / "titiler_server.py", settings)
         return Titiler(server.url, server.log, folder, numbers)
 
     return start

@@ -1,4 +1,4 @@
-"""`server.py PORT`: an openEO back-end on 127.0.0.1, run in the environment of `openeo_driver`.
+"""`driver_server.py PORT`: an openEO back-end on 127.0.0.1, in the environment of openeo_driver.
 
 Environment variables: STANDIN_COLLECTIONS (folder of netCDF files), STANDIN_RESULTS (folder for
 files of batch jobs), STANDIN_WORKERS (UDF workers of each kind, 1).

@@ -1,4 +1,4 @@
-"""titiler-openeo as an operator starts it with the plugin: `server.py PORT`."""
+"""titiler-openeo as an operator starts it with the plugin: `titiler_server.py PORT`."""
 
 from __future__ import annotations
 
