@@ -120,6 +120,47 @@ def test_the_tiles_of_a_chunk_see_all_that_exists_of_what_they_need(cut: Cut) ->
             assert window.common(seen) == window
 
 
+@st.composite
+def starved_cuts(draw: st.DrawFn) -> Cut:
+    """Draw chunks from amidst a scene that carry less of their neighbours than they need."""
+    tiling, stitch, grow = draw(tilings(32)), draw(STITCHES), draw(st.integers(0, 20))
+    carried = draw(st.integers(1, carried_for(tiling, stitch, grow) + 1))
+    size, far = draw(st.integers(1, 3)) * tiling.stride, carried + 2 * tiling.tile
+    start = -(-far // tiling.stride) * tiling.stride
+    whole = plan_axis(start + size + far + draw(st.integers(0, 40)), tiling, stitch)
+    seen = size + 2 * carried
+    return Cut(whole, ChunkAxis(seen, carried, Span(0, seen)), start, grow, tiling)
+
+
+@given(starved_cuts())
+def test_a_chunk_that_sees_too_little_runs_the_tiles_of_the_whole_scene_all_the_same(
+    cut: Cut,
+) -> None:
+    plan, carried = cut.planned(), cut.chunk.carried
+    seen = Span(cut.start - carried, cut.start - carried + cut.chunk.length)
+    assert plan.out == cut.own.common(seen)
+    assert plan.placements == cut.whole.part(plan.out).placements
+
+
+@pytest.mark.parametrize("tail", [1, 5, 31])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_tiles_without_overlap_are_the_whole_scenes_where_its_last_is_pulled_inside(
+    tail: int, number: int
+) -> None:
+    tiling, size = Tiling(32, 0), 32
+    carried, length = carried_for(tiling, "blend"), 2 * size + tail
+    seen = Span(number * size, (number + 1) * size).grown(carried)
+    exists = seen.common(Span(0, length)).within(seen)
+    cut = Cut(
+        plan_axis(length, tiling, "blend"), ChunkAxis(seen.size, carried, exists), number * size,
+        0, tiling,
+    )  # fmt: skip
+    assert carried == 32
+    assert cut.planned().part(cut.own).placements == cut.whole.part(cut.own).placements
+    last = cut.planned().placements[-1].window
+    assert last.common(seen).common(cut.whole.extent) == last
+
+
 @pytest.mark.parametrize("carried", [-1, 4, 5])
 def test_a_chunk_without_pixels_of_its_own_is_refused(carried: int) -> None:
     with pytest.raises(OptionError, match=f"chunk_overlap={carried}, chunk of 8 pixels"):

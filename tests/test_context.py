@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cloudmask.augment import TTA
@@ -78,6 +79,12 @@ def test_whole_numbers_may_come_as_floats() -> None:
     assert parse_context({"tta": 2.0, "chunk_overlap": [32.0, 32.0]}).carried == (32, 32)
 
 
+def test_arrays_of_numpy_are_lists() -> None:
+    found = parse_context({"bands": np.array(["B02", "B03"]), "chunk_overlap": np.array([4, 8])})
+    assert found.bands == ("B02", "B03")
+    assert found.carried == (4, 8)
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_presets_are_named(preset: str) -> None:
     assert parse_context({"preset": preset}).numbers == PRESETS[preset]
@@ -120,6 +127,28 @@ def test_a_value_that_cannot_work_is_named(given: dict[str, Any], why: str) -> N
 def test_a_chunk_overlap_that_cannot_be_is_refused(given: Any, why: str) -> None:
     with pytest.raises(OptionError, match=why):
         _ = parse_context({"chunk_overlap": given}).carried
+
+
+@pytest.mark.parametrize("key", ["bands", "masked", "deps"])
+def test_one_name_may_stand_alone(key: str) -> None:
+    assert getattr(parse_context({key: "thick_cloud"}), key) == ("thick_cloud",)
+
+
+@pytest.mark.parametrize("given", [{"from_parameter": "model"}, [{"from_parameter": "one"}]])
+def test_a_parameter_that_no_one_resolved_is_no_value(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"from_parameter.*is to be resolved by the back-end"):
+        parse_context({"model": given})
+
+
+@pytest.mark.parametrize("given", [{"scale": "1e-4"}, {"scale": 1, "offset": "0"}])
+def test_numbers_are_no_words(given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="must be a number"):
+        _ = parse_context(given).numbers
+
+
+def test_a_scale_of_nothing_is_refused() -> None:
+    with pytest.raises(OptionError, match="scale=0"):
+        _ = parse_context({"scale": 0}).numbers
 
 
 def test_an_unknown_preset_is_refused() -> None:

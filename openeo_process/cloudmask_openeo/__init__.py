@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cloudmask_openeo.client import Chunks, cloud_free, mask_clouds
+    from cloudmask_openeo.client import Chunks, LevelWarning, cloud_free, mask_clouds
     from cloudmask_openeo.jobs import job_options
     from cloudmask_openeo.local import local_connection
     from cloudmask_openeo.plugin import register
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chunks",
+    "LevelWarning",
     "cloud_free",
     "job_options",
     "local_connection",
@@ -22,6 +23,7 @@ __all__ = [
 
 _ROOMS = {
     "Chunks": "client",
+    "LevelWarning": "client",
     "cloud_free": "client",
     "job_options": "jobs",
     "local_connection": "local",

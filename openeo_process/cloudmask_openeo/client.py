@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from openeo.api.process import Parameter
-from openeo.rest._datacube import UDF
-
-from cloudmask import find_model
-from cloudmask.bands import positions
-from cloudmask.classes import LAYOUT_BANDS
-from cloudmask.context import Context, parse_context
 from cloudmask.cube import DEFAULT_MODEL
-from cloudmask.ensemble import check_alike
-from cloudmask.errors import ModelError, OptionError
+from cloudmask.errors import OptionError
 from cloudmask_openeo import extent
-from cloudmask_openeo.neighbourhood import choose
-from cloudmask_openeo.text import udf_code
+from cloudmask_openeo.request import Request, named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from openeo.metadata import CubeMetadata
+    from openeo.api.process import Parameter
     from openeo.rest.datacube import DataCube
 
     from cloudmask.spec import ModelSpec
-    from cloudmask_openeo.neighbourhood import Neighbourhood
+    from cloudmask_openeo.request import SomeModel
     from cloudmask_openeo.text import Delivery
-
-    SomeModel = str | Sequence[str] | Parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +29,13 @@ class Chunks:
     overlap: int | None = None
     """Pixels of the neighbours at each side; default what the tiles need."""
     resample: str | None = "average"
-    """How the cube is brought to the network's pixel size first; None if it has it already."""
+    """How the cube is brought to the network's pixel size first; None if it has it already.
+    Say None on back-ends built on openeo-processes-dask: their resampling adds a border of one
+    pixel, which shifts the chunks."""
     border: bool = True
     """Whether to load more than the cube's extent and cut it off again, so that its border is
-    masked as if it were none; where the graph says which extent is loaded."""
+    masked as if it were none; where the graph says which extent is loaded. A `filter_bbox` of
+    your own before the mask undoes it; put it behind."""
     delivery: Delivery = "pep723"
     """How our package reaches the workers, see `cloudmask_openeo.text.Delivery`."""
 
@@ -54,7 +44,7 @@ def mask_clouds(
     cube: DataCube,
     model: SomeModel = DEFAULT_MODEL,
     *,
-    preset: str | Parameter | None = "cdse",
+    preset: str | Parameter | None = None,
     layout: str | Parameter = "mask",
     chunks: Chunks = Chunks(),
     **context: Any,
@@ -66,8 +56,8 @@ def mask_clouds(
         model: Name of a network (`cloudmask.models()` lists them) or several: an ensemble. A
             parameter of a user-defined process must list its networks as `enum`.
         preset: What the numbers mean: "cdse" (Copernicus Data Space: reflectance x 10000,
-            offset applied, NaN = no data), "dn", "dn_n0400", "reflectance" (titiler-openeo);
-            None if `scale`, `offset` and `nodata` are given.
+            offset applied, NaN = no data), "dn", "dn_n0400", "reflectance" (titiler-openeo).
+            Default "cdse", unless `scale`, `offset` and `nodata` say it.
         layout: "mask": bands mask (1 = cloud, shadow or no data, 0 = usable, never NaN) and
             class (0 clear, 1 thick cloud, 2 thin cloud, 3 cloud shadow, 255 no data);
             "probabilities": these and one band a class, 0..1; "cloud_detection": cloud, shadow
@@ -83,15 +73,23 @@ def mask_clouds(
         BandError: The collection lacks a band that the network needs.
         OptionError: An option cannot work, or seams would show between chunks.
         ModelError: There is no such network.
+
+    Warns:
+        LevelWarning: The collection's name says another processing level than the network's.
     """
+    if not isinstance(chunks, Chunks):
+        raise OptionError(f"chunks={chunks!r}: must be cloudmask_openeo.Chunks(...)")
+    if preset is None and context.get("scale") is None:
+        preset = "cdse"
     given = {"model": model, "preset": preset, "layout": layout, **context}
-    request = _Request.of(given, cube.metadata)
+    request = Request.of(given, cube.metadata)
+    _compare_levels(request.spec, extent.loaded_collections(cube))
     box = extent.loaded_extent(cube) if chunks.border else None
-    around = request.neighbourhood(chunks)
+    around = request.neighbourhood(chunks.size, chunks.overlap)
     if box:
-        cube = extent.widened(cube, box, (around.overlap + 1) * request.spec.pixel_size)
+        cube = extent.widened(cube, box, (around.overlap + 1) * request.pixel_size)
     prepared = request.prepared(cube, chunks.resample)
-    masked = request.applied(prepared, around, udf_code(chunks.delivery))
+    masked = request.applied(prepared, around, chunks.delivery)
     return masked.filter_bbox(**box) if box else masked
 
 
@@ -107,8 +105,14 @@ def cloud_free(cube: DataCube, mask: DataCube, *, resample: bool = True) -> Data
     Returns:
         The cube with no data where the mask is 1, or where there is no mask.
     """
-    bands = _named(mask.metadata, "band")
-    if bands is not None:
+    bands = named(mask.metadata, "band")
+    if bands is not None and mask.metadata is not None:
+        labels = mask.metadata.band_names
+        if "mask" not in labels:
+            raise OptionError(
+                f"mask has the bands {', '.join(labels)}: one called mask is needed; use "
+                'mask_clouds(..., layout="mask") or layout="probabilities"'
+            )
         mask = mask.filter_bands(["mask"])
     # Without a band dimension one mask serves all bands, on every back-end.
     first = mask.reduce_dimension(dimension=bands or "bands", reducer=_first)
@@ -121,110 +125,18 @@ def _first(values: Any) -> Any:
     return values.array_element(index=0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What is asked for, and what is known of the cube without asking the back-end."""
+class LevelWarning(UserWarning):
+    """A network is asked about imagery of another processing level than it was trained on."""
 
-    context: Mapping[str, Any]
-    """As it is sent; may hold parameters of a user-defined process."""
-    parsed: Context
-    spec: ModelSpec
-    metadata: CubeMetadata | None
 
-    @classmethod
-    def of(cls, given: Mapping[str, Any], metadata: CubeMetadata | None) -> _Request:
-        """Check what can be checked before a job is paid for."""
-        context = {key: value for key, value in given.items() if value is not None}
-        open_ones = {key for key, value in context.items() if isinstance(value, Parameter)}
-        for key in sorted(_SHAPING & (open_ones | {"chunk_overlap"}) & set(context)):
-            raise OptionError(
-                f"{key}={context[key]!r}: chunks are chosen by it, so it cannot be left open in a "
-                "user-defined process; chunk_overlap itself is given as chunks=Chunks(overlap=...)"
-            )
-        spec = _common_spec(context["model"])
-        fixed = {key: context[key] for key in set(context) - open_ones - {"model"}}
-        parsed = parse_context({"pixel_size": spec.pixel_size, **fixed})
-        _ = parsed.numbers  # raises what is wrong with the preset
-        return cls(context, parsed, spec, metadata)
-
-    def neighbourhood(self, chunks: Chunks) -> Neighbourhood:
-        """Choose chunks for the network."""
-        options = self.parsed.options
-        grow = math.ceil(options.dilation(self.spec))
-        return choose(options.tiling(self.spec), options.stitch, grow, chunks.size, chunks.overlap)
-
-    def prepared(self, cube: DataCube, resample: str | None) -> DataCube:
-        """Keep the bands that are needed, at the pixel size that the network knows."""
-        if self.metadata is not None and self.metadata.has_band_dimension():
-            labels = self.metadata.band_names
-            wanted = positions(labels, self.spec.bands)
-            if len(wanted) < len(labels):
-                cube = cube.filter_bands([labels[number] for number in wanted])
-        if resample:
-            cube = cube.resample_spatial(resolution=self.spec.pixel_size, method=resample)
-        return cube
-
-    def applied(self, cube: DataCube, around: Neighbourhood, code: str) -> DataCube:
-        """Add the UDF, and tell the client what it answers."""
-        x, y, t = self._dimensions
-        context = {**self.context, "chunk_overlap": around.overlap}
-        if self.parsed.dilate:
-            context["pixel_size"] = self.spec.pixel_size
-        masked = cube.apply_neighborhood(
-            process=UDF(code, runtime="Python", context=context),
-            size=around.sizes(x, y, t),
-            overlap=around.overlaps(x, y),
+def _compare_levels(spec: ModelSpec, collections: list[str]) -> None:
+    """Warn of what will work, but worse; a collection's name is all there is to go by."""
+    other = {"L1C": "L2A", "L2A": "L1C"}.get(spec.level)
+    found = [name for name in collections if other and other in name.upper()]
+    if found:
+        warnings.warn(
+            f"model {spec.name!r} was trained on {spec.level}, {found[0]} is {other}: choose a "
+            "network of that level (`cloudmask models` lists them)",
+            LevelWarning,
+            stacklevel=3,
         )
-        masked.metadata = self._labelled(masked.metadata)
-        return masked
-
-    def _labelled(self, metadata: Any) -> Any:
-        """Name the bands of the answer; the client does not know what a UDF does to labels."""
-        if _named(self.metadata, "band") is None:
-            return None  # nothing is better than the empty metadata that resampling makes of it
-        labels = LAYOUT_BANDS[self.parsed.options.output.layout]
-        return metadata.rename_labels(metadata.band_dimension.name, target=list(labels))
-
-    @property
-    def _dimensions(self) -> tuple[str, str, str | None]:
-        """Names of x, y and time; the usual ones if the collection does not tell."""
-        if self.metadata is None:
-            return "x", "y", "t"
-        names = [dimension.name for dimension in self.metadata.spatial_dimensions]
-        x, y = (name if name in names else short for name, short in (("x", "x"), ("y", "y")))
-        return x, y, _named(self.metadata, "temporal")
-
-
-def _named(metadata: CubeMetadata | None, kind: str) -> str | None:
-    """Name the dimension of a kind, if the metadata know one."""
-    if metadata is None or not getattr(metadata, f"has_{kind}_dimension")():
-        return None
-    return str(getattr(metadata, f"{kind}_dimension").name)
-
-
-_SHAPING = {"stitch", "tile", "overlap", "dilate", "pixel_size", "chunk_overlap"}
-"""What the sizes of chunks follow from."""
-
-
-def _common_spec(model: SomeModel) -> ModelSpec:
-    """Find what the networks share: the members of an ensemble, or the values of a parameter."""
-    alternatives = isinstance(model, Parameter)
-    specs = [find_model(name).spec for name in _names(model)]
-    if not specs:
-        raise ModelError("no model given: name one, `cloudmask models` lists them")
-    chunking = ("tile", "overlap", "multiple") if alternatives else ()
-    check_alike(specs, ("bands", "classes", "pixel_size", *chunking))
-    return specs[0]
-
-
-def _names(model: SomeModel) -> list[str]:
-    if not isinstance(model, Parameter):
-        return [model] if isinstance(model, str) else list(model)
-    schema: Any = model.schema
-    names = schema.get("enum") if isinstance(schema, dict) else None
-    if not names:
-        raise OptionError(
-            f"model parameter {model.name!r} names no networks: give its schema an enum, so that "
-            "chunks can be chosen for them"
-        )
-    return list(names)

@@ -20,7 +20,8 @@ BoundingBox = dict[str, Any]
 
 _SIDES = ("west", "south", "east", "north")
 _LOADERS = ("load_collection", "load_stac")
-_DEGREES = {"4326", "EPSG:4326", "OGC:CRS84", "CRS84"}
+_LARGEST_DEGREE = 360
+"""No box in metres lies as near to the origin of its crs, and every one in degrees does."""
 _METRES_A_DEGREE = 111_000.0
 """A little less than of latitude at the equator, so that the margin is never too small."""
 
@@ -33,6 +34,13 @@ def loaded_extent(cube: DataCube) -> BoundingBox | None:
     return dict(boxes[0]) if boxes and same else None
 
 
+def loaded_collections(cube: DataCube) -> list[str]:
+    """List the ids and addresses of what a graph loads, as far as they are not left open."""
+    nodes = _loaders(cube.result_node())
+    found = [node.arguments.get("id", node.arguments.get("url")) for node in nodes]
+    return [name for name in found if isinstance(name, str)]
+
+
 def widened(cube: DataCube, box: BoundingBox, metres: float) -> DataCube:
     """Copy a graph whose loading reaches `metres` further on each side of `box`."""
     node = _copy(cube.result_node(), grown(box, metres), {})
@@ -40,8 +48,8 @@ def widened(cube: DataCube, box: BoundingBox, metres: float) -> DataCube:
 
 
 def grown(box: BoundingBox, metres: float) -> BoundingBox:
-    """Grow a bounding box; degrees if its crs has them, else metres are taken for its unit."""
-    if str(box.get("crs") or "4326").upper() not in _DEGREES:
+    """Grow a bounding box, in degrees if its numbers can be such, else in metres."""
+    if any(abs(box[side]) > _LARGEST_DEGREE for side in _SIDES):
         return {**box, **_moved(box, metres, metres)}
     latitude = min(max(abs(box["south"]), abs(box["north"])), 89)
     up = metres / _METRES_A_DEGREE

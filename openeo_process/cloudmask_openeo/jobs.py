@@ -24,7 +24,7 @@ def job_options(
 
     Args:
         archive: Address of the archive that `cloudmask bundle` made, where the back-end can
-            fetch it; with it use `mask_clouds(..., delivery="archive")`.
+            fetch it; with it use `mask_clouds(..., chunks=Chunks(delivery="archive"))`.
         memory: Limit of a worker's address space. Spark divides it by the cores of an executor,
             so there is one core.
         max_executors: Workers at the same time; the job is done sooner and costs the same.

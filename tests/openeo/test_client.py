@@ -8,14 +8,18 @@ import pytest
 
 pytest.importorskip("openeo", reason="the openeo client is not installed")
 from openeo.api.process import Parameter
+from openeo.internal.graph_building import PGNode
+from openeo.metadata import CollectionMetadata
+from openeo.rest.connection import Connection
+from openeo.rest.datacube import DataCube
 
 from cloudmask.classes import LAYOUT_BANDS
 from cloudmask.context import parse_context
 from cloudmask.errors import BandError, ModelError, OptionError
-from cloudmask_openeo import Chunks, cloud_free, mask_clouds, udf_code
+from cloudmask_openeo import Chunks, LevelWarning, cloud_free, mask_clouds, udf_code
 
 if TYPE_CHECKING:
-    from openeo.rest.datacube import DataCube
+    from pathlib import Path
 
 FIELD = {"west": 5.0, "south": 51.0, "east": 5.1, "north": 51.1}
 
@@ -46,6 +50,18 @@ def bands(cube: DataCube) -> list[str]:
 
 def sizes(entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {entry["dimension"]: entry["value"] for entry in entries}
+
+
+def called(x: str, y: str, t: str, band: str) -> DataCube:
+    """Load a collection whose dimensions have such names."""
+    dimensions = {
+        x: {"type": "spatial", "axis": "x"},
+        y: {"type": "spatial", "axis": "y"},
+        t: {"type": "temporal"},
+        band: {"type": "bands", "values": ["B02", "B03", "B04", "B08"]},
+    }
+    metadata = CollectionMetadata({"cube:dimensions": dimensions})
+    return DataCube(PGNode("load_collection", {"id": "S2"}), connection=None, metadata=metadata)
 
 
 # -- the graph ------------------------------------------------------------------------------
@@ -113,6 +129,47 @@ def test_a_cube_without_dates_is_not_asked_for_dates(load_collection: Any) -> No
     assert sizes(around["size"]) == {"x": 768, "y": 768}
 
 
+def test_dimensions_are_called_as_the_collection_calls_them() -> None:
+    masked = mask_clouds(called("longitude", "latitude", "time", "spectral"))
+    around = node(masked, "apply_neighborhood")
+    assert sizes(around["size"]) == {"longitude": 768, "latitude": 768, "time": "P1D"}
+    assert sizes(around["overlap"]) == {"longitude": 32, "latitude": 32}
+
+
+def test_chunks_without_overlap_of_tiles_still_see_the_next_tile_if_blended(
+    load_collection: Any,
+) -> None:
+    # The last tile of a scene is pulled inside, over its neighbour.
+    masked = mask_clouds(load_collection(), stitch="blend", overlap=0)
+    assert sizes(node(masked, "apply_neighborhood")["overlap"]) == {"x": 256, "y": 256}
+
+
+def test_chunks_are_not_smaller_than_what_they_carry(load_collection: Any) -> None:
+    # Back-ends shift the result silently where the overlap is larger than the chunk.
+    around = node(mask_clouds(load_collection(), dilate=8000), "apply_neighborhood")
+    assert sizes(around["overlap"])["x"] == 5 * 192 + 32
+    assert sizes(around["size"])["x"] == 6 * 192
+
+
+def test_an_overlap_as_large_as_the_chunk_is_allowed(load_collection: Any) -> None:
+    masked = mask_clouds(load_collection(), chunks=Chunks(size=192, overlap=192))
+    assert sizes(node(masked, "apply_neighborhood")["overlap"]) == {"x": 192, "y": 192}
+
+
+def test_distances_are_in_pixels_of_a_cube_that_stays_as_it_is(load_collection: Any) -> None:
+    masked = mask_clouds(
+        load_collection(), dilate=6000, pixel_size=20, chunks=Chunks(resample=None)
+    )
+    assert udf(masked)["context"]["pixel_size"] == 20
+    # 300 pixels are two strides of 192 pixels.
+    assert sizes(node(masked, "apply_neighborhood")["overlap"]) == {"x": 416, "y": 416}
+
+
+def test_what_is_none_is_not_sent(load_collection: Any) -> None:
+    context = udf(mask_clouds(load_collection(), preset=None, scale=1e-4, tta=None))["context"]
+    assert set(context) == {"model", "layout", "scale", "chunk_overlap"}
+
+
 def test_no_overlap_is_an_empty_list_as_none_crashes_back_ends(load_collection: Any) -> None:
     masked = mask_clouds(load_collection(), overlap=0)
     assert node(masked, "apply_neighborhood")["overlap"] == []
@@ -168,6 +225,31 @@ def test_the_way_of_delivery_chooses_the_text(load_collection: Any) -> None:
     assert "/// script" not in udf(masked)["udf"]
 
 
+def test_a_network_in_an_archive_is_called_by_its_name(
+    load_collection: Any, tiny_network: Path
+) -> None:
+    # The folder it lies in here is not there where the UDF runs.
+    by_archive = Chunks(delivery="archive")
+    alone = mask_clouds(load_collection(), str(tiny_network), chunks=by_archive)
+    assert udf(alone)["context"]["model"] == "tiny"
+    both = mask_clouds(load_collection(), [str(tiny_network)] * 2, chunks=by_archive)
+    assert udf(both)["context"]["model"] == ["tiny", "tiny"]
+    with pytest.raises(ModelError, match="unknown model 'tiny'"):
+        mask_clouds(load_collection(), "tiny", chunks=by_archive)
+
+
+def test_a_network_of_this_computer_alone_is_not_sent_to_a_back_end(
+    load_collection: Any, tiny_network: Path
+) -> None:
+    cube = load_collection()
+    cube._connection = Connection.__new__(Connection)  # making one asks a back-end
+    with pytest.raises(OptionError, match=r"tiny\.onnx: the back-end cannot read files of this"):
+        mask_clouds(cube, [str(tiny_network)])
+    assert udf(mask_clouds(load_collection(), str(tiny_network)))["context"]["model"] == str(
+        tiny_network
+    )
+
+
 # -- a cloud-free cube ----------------------------------------------------------------------
 
 
@@ -185,6 +267,31 @@ def test_a_mask_without_band_dimension_serves_every_band(load_collection: Any) -
 def test_the_cloud_free_cube_has_the_bands_of_the_cube(load_collection: Any) -> None:
     cube = load_collection()
     assert bands(cloud_free(cube, mask_clouds(cube))) == bands(cube)
+
+
+def test_a_mask_keeps_its_values_on_the_grid_of_the_cube(load_collection: Any) -> None:
+    cube = load_collection()
+    resampled = node(cloud_free(cube, mask_clouds(cube)), "resample_cube_spatial")
+    assert resampled["method"] == "near"
+
+
+def test_the_bands_of_a_mask_may_be_called_otherwise() -> None:
+    cube = called("x", "y", "time", "spectral")
+    free = cloud_free(cube, mask_clouds(cube))
+    assert node(free, "reduce_dimension")["dimension"] == "spectral"
+
+
+@pytest.mark.parametrize("layout", ["mask", "probabilities"])
+def test_layouts_with_a_mask_hide_clouds(load_collection: Any, layout: str) -> None:
+    cube = load_collection()
+    free = cloud_free(cube, mask_clouds(cube, layout=layout))
+    assert nodes(free, "filter_bands")[-1]["bands"] == ["mask"]
+
+
+def test_a_layout_without_a_mask_hides_nothing_and_is_refused(load_collection: Any) -> None:
+    cube = load_collection()
+    with pytest.raises(OptionError, match="mask has the bands cloud, shadow, haze: one called"):
+        cloud_free(cube, mask_clouds(cube, layout="cloud_detection"))
 
 
 def test_a_mask_on_the_cubes_own_grid_needs_no_resampling(load_collection: Any) -> None:
@@ -270,9 +377,11 @@ def test_a_collection_without_a_band_is_refused(load_collection: Any) -> None:
         (Chunks(size=192, overlap=194), "chunk_overlap=194 is larger than chunk_size=192"),
         (Chunks(overlap=33), "chunk_overlap=33: must be even.*use 34"),
         (Chunks(size=500), r"chunk_size=500: .* stride \(256 - 64 = 192\).*use 576"),
+        (Chunks(size=50), r"chunk_size=50: .*use 192"),
         (Chunks(overlap=16), "chunk_overlap=16: tiles of 256 pixels.*need 32 pixels"),
         (Chunks(size=0), "chunk_size=0: must be 4 or more"),
         (Chunks(delivery="pigeon"), "delivery='pigeon'"),  # type: ignore[arg-type]
+        (Chunks(resample="averag"), "resample='averag': choose one of average, bilinear"),
     ],
 )
 def test_chunks_that_would_show_are_refused(
@@ -290,7 +399,11 @@ def test_chunks_that_would_show_are_refused(
         ({"preset": "raw"}, "preset='raw': choose one of"),
         ({"tta": 9}, "tta depth=9"),
         ({"chunk_overlap": 32}, r"given as chunks=Chunks\(overlap=...\)"),
-        ({"scale": 1}, "preset='cdse' and scale are both given"),
+        ({"scale": 1, "preset": "dn"}, "preset='dn' and scale are both given"),
+        ({"bands": ["B02"]}, "bands=B02: 1 names for the 13 bands of the cube"),
+        ({"pixel_size": 20}, "pixel_size=20: the cube is brought to the network's 10 m first"),
+        ({"delivery": "archive"}, r"is given as chunks=Chunks\(delivery=...\)"),
+        ({"size": 384}, r"is given as chunks=Chunks\(size=...\)"),
     ],
 )
 def test_options_that_cannot_work_are_refused(
@@ -298,6 +411,48 @@ def test_options_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match=why):
         mask_clouds(load_collection(), **context)
+
+
+def test_what_are_no_chunks_is_refused(load_collection: Any) -> None:
+    sizes: Any = {"size": 192}
+    with pytest.raises(OptionError, match=r"chunks=\{'size': 192\}: must be"):
+        mask_clouds(load_collection(), chunks=sizes)
+
+
+def test_a_scale_takes_the_place_of_the_default_preset(load_collection: Any) -> None:
+    context = udf(mask_clouds(load_collection(), scale=2e-4))["context"]
+    assert context["scale"] == 2e-4
+    assert "preset" not in context
+
+
+def test_the_default_preset_stands_in_the_graph(load_collection: Any) -> None:
+    assert udf(mask_clouds(load_collection()))["context"]["preset"] == "cdse"
+
+
+def test_bands_with_names_of_their_own_can_be_named(load_collection: Any) -> None:
+    labels = ["IMG_NIR", "IMG_RED", "IMG_CIRRUS", "IMG_GREEN", "IMG_BLUE"]
+    names = ["B08", "B04", "B10", "B03", "B02"]
+    masked = mask_clouds(load_collection(bands=labels), bands=names)
+    wanted = ["IMG_BLUE", "IMG_GREEN", "IMG_RED", "IMG_NIR"]
+    assert node(masked, "filter_bands")["bands"] == wanted
+    assert udf(masked)["context"]["bands"] == ["B02", "B03", "B04", "B08"]
+
+
+@pytest.mark.parametrize(
+    ("model", "collection", "other"),
+    [
+        ("ukis-4b-l1c", "SENTINEL2_L2A", "L2A"),
+        ("ukis-4b-l2a", "SENTINEL2_L1C", "L1C"),
+        ("ukis-4b-l1c", "sentinel-2-l2a", "L2A"),
+    ],
+)
+def test_a_network_of_another_level_is_warned_of(
+    load_collection: Any, model: str, collection: str, other: str
+) -> None:
+    cube = load_collection()
+    cube.result_node().update_arguments(id=collection)
+    with pytest.warns(LevelWarning, match=f"{collection} is {other}: choose a network"):
+        mask_clouds(cube, model)
 
 
 def test_an_unknown_network_is_refused(load_collection: Any) -> None:
@@ -310,9 +465,10 @@ def test_networks_that_differ_are_no_ensemble(load_collection: Any) -> None:
         mask_clouds(load_collection(), ["ukis-4b-l1c", "ukis-6b-l1c"])
 
 
-def test_no_network_is_refused(load_collection: Any) -> None:
+@pytest.mark.parametrize("nothing", [[], None])
+def test_no_network_is_refused(load_collection: Any, nothing: Any) -> None:
     with pytest.raises(ModelError, match="no model given"):
-        mask_clouds(load_collection(), [])
+        mask_clouds(load_collection(), nothing)
 
 
 # -- parameters of a user-defined process ---------------------------------------------------
@@ -332,11 +488,26 @@ def test_networks_to_choose_from_must_cut_the_cube_alike(load_collection: Any) -
         mask_clouds(load_collection(), choice("ukis-4b-l1c", "ukis-6b-l1c"))
 
 
+def test_networks_to_choose_from_must_have_the_same_tiles(
+    load_collection: Any, tiny_network: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_network.read_bytes())
+    manifest = tiny_network.with_suffix(".json").read_text("utf-8")
+    other.with_suffix(".json").write_text(
+        manifest.replace('"tile_size": 32', '"tile_size": 64'), "utf-8"
+    )
+    with pytest.raises(ModelError, match="differ in tile"):
+        mask_clouds(load_collection(), choice(str(tiny_network), str(other)))
+
+
 def test_a_network_left_open_must_say_which_there_are(load_collection: Any) -> None:
     with pytest.raises(OptionError, match="'model' names no networks: give its schema an enum"):
         mask_clouds(load_collection(), Parameter.string("model", "The network"))
 
 
-def test_what_chunks_follow_from_cannot_be_left_open(load_collection: Any) -> None:
-    with pytest.raises(OptionError, match="it cannot be left open"):
-        mask_clouds(load_collection(), dilate=Parameter.number("dilate", "metres"))
+@pytest.mark.parametrize("key", ["stitch", "tile", "overlap", "dilate", "pixel_size"])
+def test_what_chunks_follow_from_cannot_be_left_open(load_collection: Any, key: str) -> None:
+    left_open: dict[str, Any] = {key: Parameter(key, "Left open", schema={})}
+    with pytest.raises(OptionError, match=f"{key}=.*it cannot be left open"):
+        mask_clouds(load_collection(), **left_open)

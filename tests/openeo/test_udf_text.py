@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +30,6 @@ from cloudmask.errors import OptionError
 from cloudmask_openeo.text import udf_code
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cloudmask_openeo.text import Delivery
 
 TEXT = (resources.files("cloudmask") / "udf.py").read_text("utf-8")
@@ -203,6 +202,12 @@ def test_metadata_get_the_labels_of_the_layout(layout: str | None) -> None:
     assert named.dimension_names() == ["x", "bands"]
 
 
+def test_a_layout_that_is_null_is_the_default() -> None:
+    metadata = CubeMetadata([BandDimension("spectral", [Band("B02")])])
+    apply_metadata = load_module_from_string(TEXT)["apply_metadata"]
+    assert apply_metadata(metadata, {"layout": None}).band_names == ["mask", "class"]
+
+
 def test_metadata_need_none_of_our_packages() -> None:
     then = """
 from openeo.metadata import Band, BandDimension, CubeMetadata
@@ -220,6 +225,13 @@ def test_a_worker_without_our_package_says_what_to_give(tmp_path: Path) -> None:
         "ImportError: No module named 'cloudmask': neither installed nor in a, b"
     )
     assert "udf-dependency-archives" in last
+    # Back-ends write causes into the log, too.
+    assert "another exception" not in done.stderr
+
+
+def test_a_worker_without_our_package_and_without_a_context_looks_in_the_usual_folder() -> None:
+    done = without("cloudmask", TEXT, "scope['apply_datacube'](None, None)")
+    assert "neither installed nor in cloudmask_deps of" in done.stderr
 
 
 def test_a_worker_without_onnxruntime_says_what_to_give(tiny_network: Path) -> None:
@@ -262,6 +274,7 @@ found = scope["apply_datacube"](cube, {{"model": {str(tiny_network)!r}}})
 import cloudmask
 assert "openeo_cloudmask-inline.whl" in cloudmask.__file__, cloudmask.__file__
 print(int(found.sum()))
+print(cloudmask.__file__.partition("openeo_cloudmask-inline")[0])
 """
     hide = """
 import os
@@ -270,4 +283,6 @@ sys.path[:] = [entry for entry in sys.path if not entry.rstrip("/").endswith("ud
     text = hide + udf_code("inline")
     done = without("nothing", "import sys\n" + text, then)
     expected = mask_clouds(cube(), tiny_network, preset="cdse").values.astype(np.int64).sum()
-    assert (done.stdout, done.stderr) == (f"{expected}\n", "")
+    total, folder = done.stdout.splitlines()
+    assert (total, done.stderr) == (str(expected), "")
+    assert not Path(folder).exists()  # what it unpacked goes with the worker

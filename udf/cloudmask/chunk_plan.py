@@ -65,8 +65,9 @@ class ChunkAxis:
             grow: Pixels beyond the chunk's own to answer for as well, as far as they exist.
         """
         crop = stitch == "crop"
-        # A scene that goes on beyond the chunk is planned as if it went on for some tiles.
-        further = (-(-(self.carried + grow) // tiling.stride) + 2) * tiling.stride
+        # A scene that goes on beyond the chunk is planned as far as tiles can touch the chunk.
+        further = -(-(self.carried + tiling.tile + tiling.overlap) // tiling.stride)
+        further *= tiling.stride
         before = 0 if self._begins and not crop else further
         own = Span(self.carried, self.length - self.carried)
         stop = self.exists.stop if self._ends and not crop else self.length + further
@@ -87,7 +88,8 @@ def carried_for(tiling: Tiling, stitch: Stitch, grow: int = 0) -> int:
     tiles_beyond = -(-grow // tiling.stride)
     if stitch == "crop":
         return tiles_beyond * tiling.stride + tiling.margin
-    sharing = -(-tiling.tile // tiling.stride) - 1
+    # Even without overlap the last tile of the scene, pulled inside, lies over its neighbour.
+    sharing = max(1, -(-tiling.overlap // tiling.stride))
     # A tile beyond may slide towards the chunk by up to one overlap (see `slid`).
     return (tiles_beyond + sharing) * tiling.stride + tiling.overlap
 

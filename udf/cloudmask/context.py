@@ -13,7 +13,7 @@ import numpy as np
 
 from cloudmask.augment import TTA
 from cloudmask.bands import Preset, find_preset
-from cloudmask.checks import whole
+from cloudmask.checks import finite, whole
 from cloudmask.classes import MASKED_BY_DEFAULT, Output, code_of
 from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import OptionError
@@ -87,7 +87,8 @@ class Context:
         """What the numbers in the cube mean."""
         if self.scale is None:
             return find_preset(self.preset or "cdse")
-        return Preset("of the context", self.scale, self.offset or 0.0, self.nodata or ())
+        scale, offset = finite("scale", self.scale), finite("offset", self.offset or 0.0)
+        return Preset("of the context", scale, offset, self.nodata or ())
 
     @property
     def carried(self) -> tuple[int, int]:
@@ -147,11 +148,21 @@ def parse_context(given: Mapping[str, Any] | None) -> Context:
         raise OptionError(
             f"context: unknown key {', '.join(strange)}; known are {', '.join(KEYS)}"
         )
-    return Context(**known)
+    alone = {key: (known[key],) for key in _LISTS if isinstance(known.get(key), str)}
+    return Context(**{**known, **alone})
+
+
+_LISTS = ("bands", "masked", "deps")
+"""Keys that hold names; a single one may stand alone."""
 
 
 def _plain(value: Any) -> Any:
     """Turn JSON's lists into tuples, and whole floats into integers."""
+    if isinstance(value, dict):
+        raise OptionError(
+            f"context: {value!r} is neither a number, a word nor a list of them; a parameter of a "
+            "process is to be resolved by the back-end"
+        )
     if isinstance(value, (list, tuple, np.ndarray)):
         return tuple(map(_plain, value))
     if isinstance(value, float) and value.is_integer():
