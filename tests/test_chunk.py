@@ -373,7 +373,7 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
         (scene(40, 40).isel(bands=[0, 1]), {}, BandError, "missing bands B04, B08"),
         (scene(40, 40), {"colour": 1}, OptionError, "unknown key colour"),
         (scene(40, 40), {"model": "gone.onnx"}, ModelError, "gone.onnx: there is no such file"),
-        (scene(40, 40), {"model": "nix"}, ModelError, "unknown model 'nix'"),
+        (scene(40, 40), {"model": "nix"}, ModelError, "unknown model 'nix'.*cloudmask bundle"),
         (scene(40, 40), {"chunk_overlap": 20}, OptionError, "chunk of 40 pixels"),
         (scene(40, 40).rename(y="dim_1"), {}, CubeError, "dimension 'dim_1' is not known"),
     ],

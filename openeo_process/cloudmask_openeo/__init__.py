@@ -37,4 +37,13 @@ def __getattr__(name: str) -> Any:
     """Import on first use: a back-end has no client, a client none of a back-end's libraries."""
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    try:
+        room = import_module(f"{__name__}.{_ROOMS[name]}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("openeo"):
+            raise ImportError(
+                f"{error}: {name} needs more packages: pip install 'openeo-cloudmask[openeo]'",
+                name=error.name,
+            ) from error
+        raise
+    return getattr(room, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.cube import DEFAULT_MODEL
-from cloudmask.errors import OptionError
+from cloudmask.errors import CubeError, OptionError
 from cloudmask_openeo import extent
 from cloudmask_openeo.request import Request, named
 
@@ -70,6 +70,7 @@ def mask_clouds(
         A float32 cube with the bands of the layout, at the network's pixel size.
 
     Raises:
+        CubeError: It is no cube of an openEO connection.
         BandError: The collection lacks a band that the network needs.
         OptionError: An option cannot work, or seams would show between chunks.
         ModelError: There is no such network.
@@ -77,6 +78,11 @@ def mask_clouds(
     Warns:
         LevelWarning: The collection's name says another processing level than the network's.
     """
+    if not hasattr(cube, "result_node"):
+        raise CubeError(
+            f"{type(cube).__name__}: a cube of an openEO connection is needed; xarray cubes are "
+            "masked by cloudmask.mask_clouds"
+        )
     if not isinstance(chunks, Chunks):
         raise OptionError(f"chunks={chunks!r}: must be cloudmask_openeo.Chunks(...)")
     if preset is None and context.get("scale") is None:

@@ -31,7 +31,7 @@ def job_options(
         others: Added as they are; underscores are written as hyphens.
 
     Raises:
-        OptionError: The address is no https address, or the memory no amount.
+        OptionError: The address is none that a back-end can fetch, or the memory no amount.
     """
     if not re.fullmatch(r"[1-9]\d*[mg]", memory):
         raise OptionError(f"memory={memory!r}: write a number and m or g, such as 3g")

@@ -30,16 +30,16 @@ class Neighbourhood:
 
     def __post_init__(self) -> None:
         """Refuse what back-ends get wrong silently."""
-        object.__setattr__(self, "size", whole("chunk_size", self.size, least=LEAST_SIZE))
-        object.__setattr__(self, "overlap", whole("chunk_overlap", self.overlap, least=0))
+        object.__setattr__(self, "size", whole("chunks.size", self.size, least=LEAST_SIZE))
+        object.__setattr__(self, "overlap", whole("chunks.overlap", self.overlap, least=0))
         if self.overlap > self.size:
             raise OptionError(
-                f"chunk_overlap={self.overlap} is larger than chunk_size={self.size}: back-ends "
+                f"chunks.overlap={self.overlap} is larger than chunks.size={self.size}: back-ends "
                 f"then shift the result silently; use chunks of {self.overlap} pixels or more"
             )
         if self.overlap % 2:
             raise OptionError(
-                f"chunk_overlap={self.overlap}: must be even, as tiles are cut in its middle; use "
+                f"chunks.overlap={self.overlap}: must be even, back-ends may halve it; use "
                 f"{self.overlap + 1}"
             )
 
@@ -77,21 +77,21 @@ def choose(
         OptionError: The mask would depend on where chunks begin, or back-ends cannot do it.
     """
     needed = carried_for(tiling, stitch, grow)
-    carried = needed if overlap is None else overlap
-    if size is None:
-        least = -(-max(carried, LEAST_SIZE) // tiling.stride)
-        size = max(round(WANTED_SIZE / tiling.stride), least) * tiling.stride
-    found = Neighbourhood(size, carried)
-    if found.size % tiling.stride:
-        near = max(1, round(found.size / tiling.stride)) * tiling.stride
+    even = needed + needed % 2
+    carried = even if overlap is None else whole("chunks.overlap", overlap, least=0)
+    if carried < needed:
         raise OptionError(
-            f"chunk_size={size}: chunks must be a multiple of the tiles' stride "
-            f"({tiling.tile} - {tiling.overlap} = {tiling.stride}), or seams show between them; "
-            f"use {near}"
-        )
-    if found.overlap < needed:
-        raise OptionError(
-            f"chunk_overlap={overlap}: tiles of {tiling.tile} pixels, stitched by {stitch!r}, "
+            f"chunks.overlap={overlap}: tiles of {tiling.tile} pixels, stitched by {stitch!r}, "
             f"need {needed} pixels of the neighbours, or seams show; leave the overlap out"
         )
-    return found
+    strides = -(-max(carried, LEAST_SIZE) // tiling.stride)
+    if size is None:
+        size = max(round(WANTED_SIZE / tiling.stride), strides) * tiling.stride
+    elif whole("chunks.size", size, least=1) % tiling.stride or size < carried:
+        best = max(round(size / tiling.stride), strides) * tiling.stride
+        raise OptionError(
+            f"chunks.size={size}: must be a multiple of the tiles' stride ({tiling.tile} - "
+            f"{tiling.overlap} = {tiling.stride}), or seams show, and not less than the overlap "
+            f"({carried}), or back-ends shift the result silently; use {best}"
+        )
+    return Neighbourhood(size, carried)

@@ -183,7 +183,8 @@ def _names(model: SomeModel) -> list[str]:
 
 def _as_workers_know(model: SomeModel, connection: Any, delivery: Delivery) -> Any:
     """Name networks as they are known where the UDF runs: in an archive by their names."""
-    if isinstance(model, Parameter):
+    at_home = connection is not None and not isinstance(connection, Connection)
+    if isinstance(model, Parameter) or at_home:
         return model
     if delivery == "archive":
         names = [find_model(name).spec.name for name in _names(model)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import xarray as xr
 
 pytest.importorskip("openeo", reason="the openeo client is not installed")
 from openeo.api.process import Parameter
@@ -15,7 +17,7 @@ from openeo.rest.datacube import DataCube
 
 from cloudmask.classes import LAYOUT_BANDS
 from cloudmask.context import parse_context
-from cloudmask.errors import BandError, ModelError, OptionError
+from cloudmask.errors import BandError, CubeError, ModelError, OptionError
 from cloudmask_openeo import Chunks, LevelWarning, cloud_free, mask_clouds, udf_code
 
 if TYPE_CHECKING:
@@ -374,12 +376,12 @@ def test_a_collection_without_a_band_is_refused(load_collection: Any) -> None:
 @pytest.mark.parametrize(
     ("chunks", "why"),
     [
-        (Chunks(size=192, overlap=194), "chunk_overlap=194 is larger than chunk_size=192"),
-        (Chunks(overlap=33), "chunk_overlap=33: must be even.*use 34"),
-        (Chunks(size=500), r"chunk_size=500: .* stride \(256 - 64 = 192\).*use 576"),
-        (Chunks(size=50), r"chunk_size=50: .*use 192"),
-        (Chunks(overlap=16), "chunk_overlap=16: tiles of 256 pixels.*need 32 pixels"),
-        (Chunks(size=0), "chunk_size=0: must be 4 or more"),
+        (Chunks(size=192, overlap=194), r"chunks.size=192: .*the overlap \(194\).*use 384"),
+        (Chunks(overlap=33), "chunks.overlap=33: must be even.*use 34"),
+        (Chunks(size=500), r"chunks.size=500: .* stride \(256 - 64 = 192\).*use 576"),
+        (Chunks(size=50), r"chunks.size=50: .*use 192"),
+        (Chunks(overlap=16), "chunks.overlap=16: tiles of 256 pixels.*need 32 pixels"),
+        (Chunks(size=0), "chunks.size=0: must be 1 or more"),
         (Chunks(delivery="pigeon"), "delivery='pigeon'"),  # type: ignore[arg-type]
         (Chunks(resample="averag"), "resample='averag': choose one of average, bilinear"),
     ],
@@ -411,6 +413,19 @@ def test_options_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match=why):
         mask_clouds(load_collection(), **context)
+
+
+def test_the_size_that_a_refusal_names_is_accepted(load_collection: Any) -> None:
+    with pytest.raises(OptionError, match="use 384"):
+        mask_clouds(load_collection(), stitch="blend", chunks=Chunks(size=192))
+    masked = mask_clouds(load_collection(), stitch="blend", chunks=Chunks(size=384))
+    assert sizes(node(masked, "apply_neighborhood")["overlap"]) == {"x": 256, "y": 256}
+
+
+def test_an_xarray_cube_is_sent_to_the_other_function_of_this_name() -> None:
+    cube: Any = xr.DataArray(np.zeros((4, 8, 8)), dims=("bands", "y", "x"))
+    with pytest.raises(CubeError, match=r"xarray cubes are masked by cloudmask\.mask_clouds"):
+        mask_clouds(cube)
 
 
 def test_what_are_no_chunks_is_refused(load_collection: Any) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from cloudmask.errors import CubeError, OptionError
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -50,3 +52,29 @@ def test_another_crs_gives_other_pixels(cube: xr.DataArray) -> None:
     assert turned.rio.crs.to_epsg() == 32632
     assert turned["x"].min() > 1e6, "metres east of another meridian"
     assert turned.shape[2] > 40, "a turned rectangle has wider bounds"
+
+
+def test_finer_pixels_begin_and_end_where_the_cube_does(cube: xr.DataArray) -> None:
+    fine = resampled(cube, resolution=5)
+    assert fine.shape[2:] == (80, 100)
+    np.testing.assert_allclose(fine["x"], 6e5 + 2.5 + 5.0 * np.arange(100))
+    np.testing.assert_allclose(fine["y"], 5e6 - 2.5 - 5.0 * np.arange(80))
+    np.testing.assert_array_equal(fine.values[..., ::2, ::2], cube.values)
+
+
+def test_finer_pixels_of_a_lazy_cube_are_lazy_and_the_same(cube: xr.DataArray) -> None:
+    lazy = resampled(cube.chunk(t=1, y=16, x=20), resolution=5)
+    assert lazy.chunks is not None
+    np.testing.assert_array_equal(lazy, resampled(cube, resolution=5))
+
+
+def test_metres_are_refused_for_a_cube_in_degrees(cube: xr.DataArray) -> None:
+    degrees = cube.assign_coords(x=5 + 1e-4 * np.arange(50), y=50 - 1e-4 * np.arange(40))
+    degrees = degrees.rio.write_crs(4326)
+    with pytest.raises(CubeError, match=r"resolution=10: the cube's pixels are in degrees"):
+        resampled(degrees, resolution=10)
+
+
+def test_an_unknown_method_is_refused(cube: xr.DataArray) -> None:
+    with pytest.raises(OptionError, match="method='best': choose one of near, bilinear"):
+        resampled(cube, resolution=20, method="best")

@@ -17,7 +17,7 @@ import numpy as np
 
 from cloudmask.context import parse_context
 from cloudmask.cube import answered, in_standard_order
-from cloudmask.errors import CloudmaskError, OptionError
+from cloudmask.errors import CloudmaskError, ModelError, OptionError
 from cloudmask.job import Job
 
 if TYPE_CHECKING:
@@ -111,8 +111,15 @@ def _explained(error: Exception) -> CloudmaskError | None:
             "job option udf-dependency-archives. Too little python-memory shows like this, too "
             f"({_memory()})"
         )
+    if isinstance(error, ModelError) and _ABSENT.search(str(error)):
+        return ModelError(
+            f"{error}. A back-end's worker finds networks in the archive: put it there with "
+            "`cloudmask bundle -m NAME`, and say chunks=Chunks(delivery='archive')"
+        )
     return error if isinstance(error, CloudmaskError) else None
 
+
+_ABSENT = re.compile("unknown model|is known but not installed|there is no such file")
 
 _OUT_OF_MEMORY = re.compile(
     "bad_alloc|failed to allocate|cannot allocate memory|failed to map segment|"

@@ -94,7 +94,10 @@ def answered(
         CubeError: Dimensions, sizes or dtype cannot be masked.
     """
     if not isinstance(cube, xr.DataArray):
-        raise CubeError(f"{type(cube).__name__}: an xarray DataArray or Dataset is needed")
+        raise CubeError(
+            f"{type(cube).__name__}: an xarray DataArray or Dataset is needed (openEO's cubes are "
+            "masked by cloudmask_openeo.mask_clouds)"
+        )
     axes = _Axes.of(cube)
     answer = run(_selected(cube, axes, job.ensemble.spec.bands, bands).data)
     return _labelled(answer, cube, axes, job)

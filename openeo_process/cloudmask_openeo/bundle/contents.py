@@ -47,6 +47,10 @@ class Order:
             raise OptionError(
                 f"output {self.output}: must end in .zip, back-ends unpack by the ending"
             )
+        if not self.output.parent.is_dir():
+            raise OptionError(
+                f"{self.output.parent}: there is no such folder, for {self.output.name}"
+            )
         if self.output.resolve() in {path.resolve() for path in self.wheels}:
             raise OptionError(f"output {self.output}: is a wheel to be read; choose another name")
 

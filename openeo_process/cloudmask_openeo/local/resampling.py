@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from odc.geo.geobox import GeoBox
+from odc.geo.types import resxy_
 from openeo_processes_dask.process_implementations import resample_spatial as reproject
+from openeo_processes_dask.process_implementations.cubes.resample import resample_methods_list
 from pyproj import CRS
+
+from cloudmask.errors import CubeError, OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
 
 def resample_spatial(
@@ -32,20 +38,40 @@ def resample_spatial(
         align: Handed on.
 
     Returns:
-        The cube itself if it has those pixels already, else resampled; without pixels whose
-        centres lie outside the given cube, unless the CRS changes.
+        The cube itself if it has those pixels already, else resampled from its corner on, unless
+        the CRS changes.
+
+    Raises:
+        CubeError: Metres are asked of a cube in degrees.
+        OptionError: There is no such method.
     """
-    if projection is not None and not CRS.from_user_input(projection).equals(CRS(data.rio.crs)):
+    own_crs = CRS(data.rio.crs)
+    if projection is not None and not CRS.from_user_input(projection).equals(own_crs):
         return reproject(data, projection, _one(resolution), method, align)
     wanted = np.broadcast_to(np.abs(np.asarray(resolution, float)), 2)
+    if own_crs.is_geographic and wanted.max() >= 1:
+        raise CubeError(
+            f"resolution={_one(resolution):g}: the cube's pixels are in degrees ({own_crs.name}); "
+            "load it in metres, such as UTM, or leave its pixels as they are "
+            "(mask_clouds(..., chunks=Chunks(resample=None)))"
+        )
     own = np.abs(data.rio.resolution())
     if np.all((wanted == 0) | np.isclose(wanted, own, rtol=1e-6)):
         return data
-    resampled = reproject(data, None, _one(resolution), method, align)
-    west, south, east, north = data.rio.bounds()
-    inside_y = (resampled["y"] > south) & (resampled["y"] < north)
-    inside_x = (resampled["x"] > west) & (resampled["x"] < east)
-    return resampled.isel(y=np.flatnonzero(inside_y), x=np.flatnonzero(inside_x))
+    return _on_own_extent(data, np.where(wanted == 0, own, wanted), method)
+
+
+def _on_own_extent(data: xr.DataArray, pixel: NDArray[np.float64], method: str) -> xr.DataArray:
+    """Lay pixels of another size from the cube's own corner on; edge along x and y."""
+    if method not in resample_methods_list:
+        raise OptionError(f"method={method!r}: choose one of {', '.join(resample_methods_list)}")
+    box = GeoBox.from_bbox(
+        data.rio.bounds(), data.rio.crs, resolution=resxy_(pixel[0], -pixel[1]), tight=True
+    )
+    plain = data.transpose(..., "y", "x")
+    how = {"near": "nearest", "cubicspline": "cubic_spline"}.get(method, method)
+    resampled: xr.DataArray = plain.odc.reproject(how=box, resampling=how)
+    return resampled.transpose(*data.dims)
 
 
 def _one(resolution: Any) -> Any:
