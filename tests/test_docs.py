@@ -144,6 +144,8 @@ def test_every_other_command_is_a_task_or_an_installation_that_exists() -> None:
             assert set(words) <= tasks, command
         else:
             assert program == "pip", command
+            if command == "pip install --no-deps openeo-processes-dask":
+                continue
             asked = re.search(r"(?:openeo-cloudmask|\.)\[(.*)\]", command)
             assert asked, command
             assert set(asked[1].split(",")) <= extras, command
