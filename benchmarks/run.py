@@ -75,8 +75,8 @@ def openeo_table(results: dict[str, Any]) -> str:
     rows = [header, ["---"] * 4]
     differing = [" / ".join(f"{v:.2g}" for v in found[name].values()) for name in _UDFS]
     rows.append([f"% of classes unlike the whole scene's, {_sizes(found)}", *differing])
-    lost = f"{max(found['plain_no_data_given_a_class']):.0f} %"
-    rows.append(["no data given a class", lost, "0 %", "0 %"])
+    lost = [f"{found['no_data_given_a_class'][name]:.0f} %" for name in _UDFS]
+    rows.append(["no data given a class", *lost])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     peaks = ", ".join(
         f"{each['address_space_mib']} MiB ({each['resident_mib']} resident) at {size} px"
