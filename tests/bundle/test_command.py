@@ -92,7 +92,7 @@ def test_a_target_that_is_not_here_is_warned_about(
         (["-o", "deps.zip", "-m", "none"], "unknown model 'none'"),
         (["-o", "deps.zip", "--python", "3.8"], "give a version such as"),
         (["-o", "deps.zip", "--wheel", "none-1-py3-none-any.whl"], "No such file"),
-        (["-o", "nowhere/deps.zip"], "No such file"),
+        (["-o", "nowhere/deps.zip"], "nowhere: there is no such folder, for deps.zip"),
     ],
 )
 def test_what_cannot_be_is_told_and_leaves_nothing(
