@@ -39,8 +39,7 @@ class Neighbourhood:
             )
         if self.overlap % 2:
             raise OptionError(
-                f"chunks.overlap={self.overlap}: must be even, back-ends may halve it; use "
-                f"{self.overlap + 1}"
+                f"chunks.overlap={self.overlap}: must be even; use {self.overlap + 1}"
             )
 
     def sizes(self, x: str, y: str, t: str | None) -> list[dict[str, Any]]:

@@ -140,8 +140,6 @@ def _readme() -> str:
 
 def record(address: str) -> dict[str, Any]:
     """Describe the process for a catalogue, as an OGC API record."""
-    here = f"{address}/{ID}/openeo_udp/{ID}.json"
-    english = {"code": "en-US", "name": "English (United States)"}
     return {
         "id": ID,
         "type": "Feature",
@@ -150,45 +148,49 @@ def record(address: str) -> dict[str, Any]:
             "https://apex.esa.int/core/openeo-udp",
         ],
         "geometry": None,
-        "properties": {
-            "created": DAY,
-            "updated": DAY,
-            "type": "service",
-            "title": TITLE,
-            "description": _readme().split("\n## ", maxsplit=1)[0].strip(),
-            # Not known before it has run on a back-end that charges for it.
-            "cost_estimate": 0,
-            "cost_unit": "platform credits per km2, not measured yet",
-            "keywords": ["Sentinel-2"],
-            "language": english,
-            "languages": [english],
-            "contacts": [{"name": "The openeo-cloudmask developers", "roles": ["processor"]}],
-            "themes": [
-                {
-                    "concepts": [{"id": "CLOUDS"}, {"id": "Sentinel-2 MSI"}],
-                    "scheme": "https://gcmd.earthdata.nasa.gov/kms/concepts/concept_scheme/"
-                    "sciencekeywords",
-                }
-            ],
-            "formats": [{"name": "GeoTIFF"}, {"name": "netCDF"}],
-            "license": "MIT",
-        },
+        "properties": _properties(),
         "linkTemplates": [],
-        "links": [
-            {
-                "rel": "application",
-                "type": "application/vnd.openeo+json;type=process",
-                "title": "openEO process definition",
-                "href": here,
-            },
-            {
-                "rel": "service",
-                "type": "application/json",
-                "title": "Copernicus Data Space openEO federation",
-                "href": f"https://{BACKEND}",
-            },
-        ],
+        "links": _links(f"{address}/{ID}/openeo_udp/{ID}.json"),
     }
+
+
+def _properties() -> dict[str, Any]:
+    english = {"code": "en-US", "name": "English (United States)"}
+    scheme = "https://gcmd.earthdata.nasa.gov/kms/concepts/concept_scheme/sciencekeywords"
+    return {
+        "created": DAY,
+        "updated": DAY,
+        "type": "service",
+        "title": TITLE,
+        "description": _readme().split("\n## ", maxsplit=1)[0].strip(),
+        # Not known before it has run on a back-end that charges for it.
+        "cost_estimate": 0,
+        "cost_unit": "platform credits per km2, not measured yet",
+        "keywords": ["Sentinel-2"],
+        "language": english,
+        "languages": [english],
+        "contacts": [{"name": "The openeo-cloudmask developers", "roles": ["processor"]}],
+        "themes": [{"concepts": [{"id": "CLOUDS"}, {"id": "Sentinel-2 MSI"}], "scheme": scheme}],
+        "formats": [{"name": "GeoTIFF"}, {"name": "netCDF"}],
+        "license": "MIT",
+    }
+
+
+def _links(process: str) -> list[dict[str, str]]:
+    return [
+        {
+            "rel": "application",
+            "type": "application/vnd.openeo+json;type=process",
+            "title": "openEO process definition",
+            "href": process,
+        },
+        {
+            "rel": "service",
+            "type": "application/json",
+            "title": "Copernicus Data Space openEO federation",
+            "href": f"https://{BACKEND}",
+        },
+    ]
 
 
 def benchmark_scenarios(address: str) -> list[dict[str, Any]]:
