@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-EXTRAS := local,ukis,dask
+EXTRAS := local,ukis,dask,export
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.
 BACKENDS := $(VENV)/backends
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench wheel clean
+.PHONY: help demo test test-torch lint format bench wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -38,6 +38,15 @@ $(BACKENDS)/%/.made: pyproject.toml
 		--editable ".[ukis]" --group backend-$*
 	@touch $@
 
+# clouds2mask asks for a timm that nothing else here can live with; its code runs with a newer one.
+$(VENV)/torch/.made: pyproject.toml
+	@echo "installing torch and the authors' networks into $(VENV)/torch ..."
+	$(PYTHON) -m venv $(VENV)/torch
+	$(VENV)/torch/bin/python -m pip --disable-pip-version-check --quiet install "pip>=25.1"
+	$(VENV)/torch/bin/python -m pip --disable-pip-version-check --quiet install --group torch
+	$(VENV)/torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps clouds2mask==1.1.3
+	@touch $@
+
 $(VENV)/.%: pyproject.toml $(VENV)/.run
 	@echo "installing the $* tools into $(VENV) ..."
 	$(PIP) install --group $*
@@ -48,6 +57,9 @@ demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it 
 
 test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests
 	$(BIN)/python -m pytest
+
+test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
+	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest tests/export/torch
 
 lint: $(VENV)/.test $(VENV)/.openeo $(VENV)/.lint $(VENV)/.bench ## style, types
 	$(BIN)/ruff check .

@@ -1,12 +1,14 @@
 """Names of networks, and where their files are.
 
-A network is known by a manifest in `cloudmask/models/`, or in a folder `cloudmask_models` of any
-folder on `sys.path` (so come those of a dependency archive), or is any local `.onnx` file with its
-manifest beside it (`net.json` or `net.onnx.json` for `net.onnx`) or inside it.
+A network is known by a manifest in `cloudmask/models/`, in the user's own folder (`home`), or in
+a folder `cloudmask_models` of any folder on `sys.path` (so come those of a dependency archive), or
+is any local `.onnx` file with its manifest beside it (`net.json` or `net.onnx.json` for
+`net.onnx`) or inside it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 FOLDER = "cloudmask_models"
 """Name of folders on `sys.path` that hold networks beside their manifests."""
+HOME = "CLOUDMASK_MODELS"
+"""Environment variable: the user's own folder of networks; empty for none."""
+REPORT = ".report.json"
+"""What the names of files beside a network end with that are no manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ def _once(network: _Pinned) -> OnnxModel:
 def known() -> Mapping[str, Entry]:
     """List the networks that have a manifest, by name.
 
-    One in a folder `cloudmask_models` goes before one of the same name in this package, and the
-    folder that stands first on `sys.path` before others.
+    One in a folder goes before one of the same name in this package, a folder `cloudmask_models`
+    before the user's own, and the one that stands first on `sys.path` before others.
 
     Raises:
         ModelError: A manifest in such a folder cannot be read.
@@ -102,12 +108,27 @@ def known() -> Mapping[str, Entry]:
     return dict(sorted((own | found).items()))
 
 
+def home() -> Path | None:
+    """Tell where the user's own networks are: `cloudmask fetch` puts them there.
+
+    The environment variable CLOUDMASK_MODELS, else `openeo-cloudmask/models` where programs keep
+    a user's data (XDG base directory specification). None if the variable is empty.
+    """
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join("~", ".local", "share")  # noqa: PTH118
+    place = os.environ.get(HOME, os.path.join(data, "openeo-cloudmask", "models"))  # noqa: PTH118
+    # Path.expanduser fails for a user without a home, as workers may be.
+    return Path(os.path.expanduser(place)).absolute() if place else None  # noqa: PTH111
+
+
 def _folders() -> tuple[tuple[Path, int], ...]:
-    """Find the folders of networks on `sys.path`, and when each was last changed.
+    """Find the folders of networks, and when each was last changed.
 
     Python's own finders are not asked: they overlook a folder made a moment ago.
     """
+    own = home()
     places = dict.fromkeys(Path(place, FOLDER).absolute() for place in sys.path)
+    if own is not None:
+        places[own] = None
     return tuple((place, place.stat().st_mtime_ns) for place in places if place.is_dir())
 
 
@@ -119,7 +140,7 @@ def _known(
     folder, specs = _own()
     own = {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
     files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
-    found = [_archived(file) for file in files]
+    found = [_archived(file) for file in files if not file.name.endswith(REPORT)]
     return own, {entry.spec.name: entry for entry in reversed(found)}
 
 

@@ -15,8 +15,9 @@ from cloudmask.bands import PRESETS, positions
 from cloudmask.classes import PROBABILITY_STEPS as STEPS
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import ModelError
+from cloudmask.model import Runtime
 from cloudmask.scene import ArraySource, Plan, predict_rows
-from cloudmask.windows import plan_axis
+from cloudmask.windows import Tiling, plan_axis
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from cloudmask.model import Model
     from cloudmask.registry import Entry
+    from cloudmask.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,21 @@ class Agreement:
         return self.changed <= self.allowed and self.difference <= max(self.allowed, 1 / STEPS)
 
 
-def self_test(entry: Entry) -> Agreement | None:
+def self_test(entry: Entry, runtime: Runtime = Runtime()) -> Agreement | None:
     """Run a network on its own test image; None if its manifest has no test.
+
+    Args:
+        entry: The network.
+        runtime: How to run it, for example on which provider.
 
     Raises:
         ModelError: It is not installed, or the test's files cannot be read.
     """
-    test = entry.spec.test
+    model, test = entry.load(runtime), entry.spec.test
     if test is None:
         return None
     numbers, kept = (_read(entry, name) for name in (test.input, test.output))
-    found = answer(entry.load(), numbers, test.bands)
+    found = answer(model, numbers, test.bands)
     if kept.shape != found.shape:
         raise ModelError(
             f"model {entry.spec.name!r}: its test has an answer of shape {kept.shape}, the "
@@ -79,11 +85,20 @@ def answer(
         (channel, y, x) probabilities in steps, 0..250.
     """
     chosen = numbers[positions(bands, model.spec.bands)]
-    tiling = model.spec.tiling()
+    tiling = _tiling(model.spec, max(chosen.shape[1:]))
     y, x = (plan_axis(size, tiling, "crop") for size in chosen.shape[1:])
     rows = predict_rows(ArraySource(chosen), Plan(y, x, tiling), Ensemble((model,)), PRESETS["dn"])
     whole = np.concatenate([band.probabilities for band in rows], axis=1)
     return np.rint(whole * STEPS).astype(np.uint8)
+
+
+def _tiling(spec: ModelSpec, edge: int) -> Tiling:
+    """Choose a tile: the network's if it takes no other, else one that just holds the image."""
+    return (
+        spec.tiling()
+        if spec.fixed_tile
+        else spec.tiling(-(-edge // spec.multiple) * spec.multiple)
+    )
 
 
 def _read(entry: Entry, name: str) -> NDArray[np.generic]:

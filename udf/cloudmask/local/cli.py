@@ -18,7 +18,7 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
 from cloudmask.cube import DEFAULT_MODEL
-from cloudmask.local import bundling
+from cloudmask.local import bundling, exporting
 from cloudmask.local.console import say, stop, stoppable
 
 if TYPE_CHECKING:
@@ -227,6 +227,9 @@ _CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its 
 
 
 app.command(epilog=bundling.EXAMPLES)(bundling.bundle)
+app.command(epilog=exporting.EXPORT_EXAMPLES)(exporting.export)
+app.command(epilog=exporting.FETCH_EXAMPLES)(exporting.fetch)
+app.command(epilog=exporting.VERIFY_EXAMPLES)(exporting.verify)
 
 
 @app.command()

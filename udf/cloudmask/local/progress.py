@@ -7,13 +7,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Task
+    from rich.progress import Task, TaskID
 
 MEGA = 1e6
 
@@ -48,3 +56,47 @@ def pixel_bar(
         task = bar.add_task(title, total=pixels)
         yield lambda done: bar.advance(task, done)
         bar.update(task, completed=pixels)
+
+
+@contextmanager
+def spinner(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show on standard error what is being done.
+
+    Yields:
+        A function to be called with a few words before each step; with none to hide.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _words: None
+        return
+    with Console(stderr=True).status("") as status:
+
+        def tell(words: str) -> None:
+            status.update(f"{words} ..." if words else "")
+
+        yield tell
+
+
+@contextmanager
+def byte_bars(*, quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar for each download on standard error.
+
+    Yields:
+        A function to be called with a file's name, the bytes that are here, and those there will
+        be, if anybody knows.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _file, _done, _total: None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(file: str, done: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file)
+            bars.update(tasks[file], completed=done, total=total)
+
+        yield tell

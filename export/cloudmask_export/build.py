@@ -1,0 +1,104 @@
+"""The ONNX files of a weight file: as shipped, and as its authors wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudmask.spec import METADATA_KEY, ModelSpec
+from cloudmask_export.errors import WeightsError
+from cloudmask_export.golden import test_files
+from cloudmask_export.graph import network, plain_network
+from cloudmask_export.graph.ends import INPUT
+from cloudmask_export.precision import quantise, store_half
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from cloudmask_export.choose import Choice
+    from cloudmask_export.weights import Weights
+
+DECODER_ACTIVATION = "layers.4.relu"
+"""Where the first block of fastai's DynamicUnet keeps its `act_cls`."""
+AS_WRITTEN = {"Mish": "Mish as written", "ReLU": "ReLU", "": ""}
+"""What stands in the authors' graph for each; "" where the architecture leaves no choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Makes networks of one weight file."""
+
+    weights: Weights
+    choice: Choice
+
+    @property
+    def activation(self) -> str:
+        """The decoder's: as the weight file says, if it is a whole model, else the family's.
+
+        Raises:
+            WeightsError: It is neither Mish nor ReLU.
+        """
+        named = self.weights.modules.get(DECODER_ACTIVATION)
+        kind = named.rpartition(".")[2] if named else self.choice.family.activation
+        if kind not in AS_WRITTEN:
+            raise WeightsError(f"the decoder's activation is {named}; known are Mish and ReLU")
+        return kind
+
+    def exact(self) -> ModelProto:
+        """Make the network in float32, its slow patterns rewritten."""
+        choice = self.choice
+        return network(choice.architecture, self.weights.arrays, choice.family, self.activation)
+
+    def as_written(self) -> bytes:
+        """Make the network operation by operation as its authors wrote it."""
+        choice, kind = self.choice, AS_WRITTEN[self.activation]
+        model = plain_network(choice.architecture, self.weights.arrays, choice.family, kind)
+        return model.SerializeToString()
+
+    def spec(self, name: str, precision: str) -> ModelSpec:
+        """Describe the network; its file is yet to be made."""
+        family = self.choice.family
+        return ModelSpec(
+            name=name,
+            title=f"{family.title}, {self.choice.member}",
+            version=self.choice.member,
+            level=family.level,
+            licence=family.licence,
+            citation=family.citation,
+            bands=family.bands,
+            classes=tuple(sorted(family.classes)),
+            tile=family.tile,
+            overlap=family.overlap,
+            pixel_size=family.pixel_size,
+            input_name=INPUT,
+            file=f"{name}.onnx",
+            test=test_files(name, family.bands, precision),
+        )
+
+
+def in_precision(
+    model: ModelProto, precision: str, tiles: Sequence[NDArray[np.float32]]
+) -> ModelProto:
+    """Turn a network in float32 into the kind that is asked for.
+
+    Args:
+        model: The network; changed if it is to be fp16.
+        precision: fp32, fp16 or int8.
+        tiles: (band, y, x) reflectance each, to calibrate with.
+    """
+    if precision == "int8":
+        return quantise(model, tiles)
+    if precision == "fp16":
+        store_half(model.graph)
+    return model
+
+
+def with_manifest(model: ModelProto, manifest: str) -> bytes:
+    """Serialise a network with its manifest inside."""
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, manifest
+    return model.SerializeToString()

@@ -1,0 +1,80 @@
+"""Static 8-bit quantisation with ONNX Runtime's own tools.
+
+QDQ form, weights signed and per channel, activations unsigned, convolutions only: with all
+operators quantised hardly more than half of the pixels keep their class.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import onnx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+
+class _Tiles:
+    """Tiles as ONNX Runtime's calibrator asks for them, one by one."""
+
+    def __init__(self, name: str, tiles: Sequence[NDArray[np.float32]]) -> None:
+        self._name = name
+        self._left: Iterator[NDArray[np.float32]] = iter(tiles)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """Give the next tile, None after the last."""
+        tile = next(self._left, None)
+        return None if tile is None else {self._name: tile[None]}
+
+
+def quantise(model: ModelProto, tiles: Sequence[NDArray[np.float32]]) -> ModelProto:
+    """Quantise a network's convolutions.
+
+    Args:
+        model: The network in float32, batch normalisation folded.
+        tiles: (band, y, x) reflectance each; what it sees of values between its layers decides
+            their ranges.
+
+    Returns:
+        A network with the same input and output, about a quarter of the size.
+    """
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    CalibrationDataReader.register(_Tiles)
+    # It advises to preprocess; batch normalisation is folded already.
+    logging.getLogger().addFilter(_no_advice)
+    try:
+        with TemporaryDirectory() as folder:
+            source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
+            onnx.save(model, source)
+            quantize_static(
+                source,
+                target,
+                _Tiles(model.graph.input[0].name, tiles),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+            return onnx.load(target)
+    finally:
+        logging.getLogger().removeFilter(_no_advice)
+
+
+def _no_advice(record: logging.LogRecord) -> bool:
+    return "pre-processing" not in record.getMessage()

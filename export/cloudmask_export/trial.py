@@ -1,0 +1,86 @@
+"""A network is made, run beside the one that its authors wrote, and judged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudmask_export.build import in_precision, with_manifest
+from cloudmask_export.errors import ExportError
+from cloudmask_export.parity import Parity, answers, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloudmask_export.build import Builder
+    from cloudmask_export.tiles import Tiles
+
+EXACT = 1e-4
+"""Greatest difference of a probability that a rewritten graph may make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A network that has been tried."""
+
+    content: bytes
+    """The ONNX file."""
+    rewrites: Parity
+    """In float32, against the network as its authors wrote it."""
+    precision: Parity | None
+    """As shipped, against float32; None if it is float32."""
+    seconds: float
+    """Per megapixel."""
+    imagery: str
+
+    def judge(self, threshold: float) -> None:
+        """Refuse a network that is not what its weights are.
+
+        Args:
+            threshold: Per cent of pixels that must have the class of the network in float32.
+
+        Raises:
+            ExportError: Fewer have, or the rewrites changed a probability.
+        """
+        if self.rewrites.largest > EXACT:
+            raise ExportError(
+                f"the rewritten network's probabilities differ by {self.rewrites.largest:.1e} "
+                f"from those of the network as its authors wrote it; {EXACT:g} is allowed. Its weights "
+                "may be no trained ones"
+            )
+        agreement = 100 * self.precision.equal if self.precision else 100.0
+        if agreement < threshold:
+            raise ExportError(
+                f"{agreement:.2f} % of pixels have the class that the network gives in float32, "
+                f"{threshold:g} % is asked for; keep fp32 or fp16, calibrate with --imagery of "
+                "your own, or allow less with --threshold"
+            )
+
+
+def try_out(
+    builder: Builder, precision: str, tiles: Tiles, manifest: dict[str, object],
+    say: Callable[[str], None],
+) -> Trial:  # fmt: skip
+    """Make a network and compare it with the original.
+
+    Args:
+        builder: Of the weight file.
+        precision: fp32, fp16 or int8.
+        tiles: To calibrate and to compare on.
+        manifest: To be put inside the file.
+        say: Called with a few words before each step.
+    """
+    say("running the network as its authors wrote it")
+    truth = answers(builder.as_written(), tiles.held_out)
+    say("running it rewritten")
+    model = builder.exact()
+    exact = answers(model.SerializeToString(), tiles.held_out)
+    rewrites, text = compare(exact, truth), json.dumps(manifest)
+    if precision == "fp32":
+        content = with_manifest(model, text)
+        return Trial(content, rewrites, None, exact.seconds, tiles.source)
+    say(f"making it {precision}")
+    content = with_manifest(in_precision(model, precision, tiles.calibration), text)
+    shipped = answers(content, tiles.held_out)
+    return Trial(content, rewrites, compare(shipped, exact), shipped.seconds, tiles.source)

@@ -1,0 +1,164 @@
+"""The committed graphs are those of the authors' networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from cloudmask_export import skeletons
+from cloudmask_export.errors import ExportError
+from cloudmask_export.skeletons import ARCHITECTURES, load_skeleton
+from cloudmask_export.weights import read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+TOLERANCE = 1e-4
+"""Of a probability."""
+TIE = 2e-5
+"""Where the authors' two best classes are nearer than this, rounding decides between them: their
+own network in float64 differs from itself in float32 by as much. Almost no pixel is."""
+
+
+@pytest.fixture(scope="module")
+def rebuilt(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rebuilt")
+    lab("operators.py", "cloudmask_export.skeletons.build", folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_committed_file_is_what_the_script_makes(rebuilt: Path, architecture: str) -> None:
+    name = f"{architecture}.onnx"
+    committed = Path(skeletons.__file__).with_name(name)
+    assert (rebuilt / name).read_bytes() == committed.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_initialisers_are_the_state_dict_of_the_authors_network(authors: Any) -> None:
+    theirs = {
+        name: tuple(shape)
+        for name, shape, *_ in authors.state
+        if not name.endswith("num_batches_tracked")
+    }
+    assert _parameters(load_skeleton(authors.architecture)) == theirs
+
+
+@pytest.mark.slow
+def test_the_head_is_what_the_number_of_classes_changes(lab: Any, tmp_path: Path) -> None:
+    import json
+
+    architecture = "smp-edgenext_small-3"
+    lab("author.py", architecture, "--classes", "3", "--out", tmp_path)
+    state = json.loads((tmp_path / "state.json").read_text("utf-8"))
+    shapes = {name: tuple(shape) for name, shape, *_ in state}
+    skeleton = load_skeleton(architecture)
+    changed = {name for name, dims in _parameters(skeleton).items() if dims != shapes[name]}
+    assert changed == set(_metadata(skeleton)["head"].split(","))
+
+
+@pytest.mark.slow
+def test_probabilities_and_classes_are_those_of_the_authors(authors: Any, fill: Any) -> None:
+    model = fill(authors.architecture, read_weights(authors.weights).arrays)
+    session = _session(model)
+    for shape, image, theirs in _forwards(authors):
+        ours = _softmax(session.run(None, {"input": image})[0])
+        assert np.abs(ours - theirs).max() <= TOLERANCE, shape
+        second, best = np.sort(theirs, axis=1)[:, -2:].swapaxes(0, 1)
+        decided = best - second > TIE
+        equal = ours.argmax(1) == theirs.argmax(1)
+        assert equal[decided].all(), shape
+        assert decided.mean() > 0.9999, shape
+        assert np.unique(theirs.argmax(1)).size == theirs.shape[1], shape
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_parameters_carry_no_data_and_constants_do(architecture: str) -> None:
+    for tensor in load_skeleton(architecture).graph.initializer:
+        if tensor.name.startswith("const/"):
+            assert numpy_helper.to_array(tensor).shape == tuple(tensor.dims)
+        else:
+            assert tensor.ByteSize() < 200, tensor.name
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_parameter_is_used(architecture: str) -> None:
+    graph = load_skeleton(architecture).graph
+    used = {name for node in graph.node for name in node.input}
+    assert {tensor.name for tensor in graph.initializer} <= used
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_skeleton_is_of_the_opset_that_all_runtimes_read(architecture: str) -> None:
+    skeleton = load_skeleton(architecture)
+    opsets = {each.domain: each.version for each in skeleton.opset_import}
+    private = {"cloudmask": 1} if architecture.startswith("dynunet") else {}
+    assert (skeleton.ir_version, opsets) == (8, {"": 17, **private})
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_skeleton_takes_images_of_any_size_with_its_number_of_bands(architecture: str) -> None:
+    (image,) = load_skeleton(architecture).graph.input
+    dims = [each.dim_param or each.dim_value for each in image.type.tensor_type.shape.dim]
+    assert dims == ["batch", int(architecture[architecture.rindex("-") + 1 :]), "height", "width"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_skeleton_says_what_it_is(architecture: str) -> None:
+    facts = _metadata(load_skeleton(architecture))
+    assert facts["architecture"] == architecture
+    assert set(facts) == {"architecture", "head", "versions"}
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ExportError, match=r"'resnet'.*dynunet-regnety_006-13"):
+        load_skeleton("resnet")
+
+
+def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeletons, "ARCHITECTURES", ("gone",))
+    with pytest.raises(ExportError, match=r"gone\.onnx is missing"):
+        load_skeleton("gone")
+
+
+def _parameters(model: ModelProto) -> dict[str, tuple[int, ...]]:
+    return {
+        tensor.name: tuple(tensor.dims)
+        for tensor in model.graph.initializer
+        if not tensor.name.startswith("const/")
+    }
+
+
+def _metadata(model: ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _session(model: ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False
+    options.intra_op_num_threads = 2
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _forwards(
+    authors: Any,
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    for file in sorted(authors.folder.glob("*x*x*.npz")):
+        yield file.stem, *authors.forward(file.stem)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
