@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,9 +20,14 @@ from cloudmask.registry import known
 from cloudmask.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from cloudmask.registry import Entry
+
+# No test sees the networks that a user has.
+os.environ["CLOUDMASK_MODELS"] = ""
 
 settings.register_profile(
     "dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -165,3 +172,27 @@ def local_processing() -> None:
         warnings.simplefilter("ignore")
         pytest.importorskip("openeo_processes_dask")
         import cloudmask_openeo.local.connection  # noqa: F401
+
+
+def _loaded(path: Path) -> ModuleType:
+    # Tests are collected by path, so no folder of theirs is importable.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def weight_files() -> Any:
+    """Give the module that writes weight files: write_safetensors, write_pth, write_pkl, ..."""
+    return _loaded(Path(__file__).with_name("export") / "weight_files.py")
+
+
+@pytest.fixture(scope="session")
+def random_weights() -> Any:
+    """Give the function that draws the values of an architecture's tensors."""
+    return _loaded(Path(__file__).with_name("export") / "random_weights.py").random_weights

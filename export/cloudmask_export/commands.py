@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from cloudmask_export.errors import ExportError
 from cloudmask_export.families import by_file_name, families, family
-from cloudmask_export.fetch import fetch, pin, read_lock, shipped_lock
 from cloudmask_export.make import Made, Order, make
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ def _agreement(made: Made) -> str:
 
 def _how_to_use(made: Sequence[Made]) -> str:
     folder = made[0].path.parent
-    models = " ".join(f"-m {each.path}" for each in made)
+    models = " ".join(f"-m {quote(str(each.path))}" for each in made)
     together = " (an ensemble; one alone is faster)" if len(made) > 1 else ""
     return (
-        f"check them anywhere: cloudmask verify {folder}\n"
+        f"check them anywhere: cloudmask verify {quote(str(folder))}\n"
         f"use{together}: cloudmask mask S2.tif -o mask.tif {models}"
     )
 
@@ -137,6 +137,8 @@ class Locks:
 
     def read(self) -> Lock:
         """Read both; an own one that is to be made need not be there."""
+        from cloudmask_export.fetch import read_lock, shipped_lock
+
         if self.own is None or (self.pin and not self.own.exists()):
             return shipped_lock()
         return read_lock(self.own).over(shipped_lock())
@@ -151,6 +153,9 @@ def fetched(name: str, folder: Path, locks: Locks, progress: Progress) -> list[P
         FetchError: A file cannot be had; the message says how to get it by hand.
         ExportError: There is no such family.
     """
+    # Not above: exporting needs neither pooch nor a connection.
+    from cloudmask_export.fetch import fetch, pin
+
     paths = fetch(family(name), folder, lock=locks.read(), progress=progress, say=_warn)
     if locks.pin and locks.own is not None:
         for path in paths:

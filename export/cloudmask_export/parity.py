@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudmask.model import Runtime, open_session
+from cloudmask_export.errors import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ def answers(
         network: ONNX file.
         tiles: (band, y, x) reflectance each, of one size.
         tell: Called after each tile.
+
+    Raises:
+        ExportError: It answers with numbers that are not finite.
     """
     session = open_session(network, "exported", Runtime())
     del network  # as large as the weights, and the session has its own copy
@@ -68,6 +72,11 @@ def answers(
 def _run(session: Any, tile: NDArray[np.float32]) -> NDArray[np.float32]:
     (answer,) = session.run(None, {session.get_inputs()[0].name: tile[None]})
     only: NDArray[np.float32] = answer[0]
+    if not np.isfinite(only).all():
+        raise ExportError(
+            "with these weights the network answers with numbers that are not finite: they are no "
+            "trained ones, or damaged"
+        )
     return only
 
 

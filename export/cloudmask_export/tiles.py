@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,13 +55,16 @@ def tiles(
         seeds = range(HELD_OUT), range(HELD_OUT, HELD_OUT + CALIBRATION * calibrate)
         held_out, calibration = (tuple(_simulated(spec, each)) for each in seeds)
         return Tiles(calibration, held_out, "simulated scenes")
-    found = [tile for path in imagery for tile in _cut(path, spec, preset)]
+    paths = list(dict.fromkeys(path.resolve() for path in imagery))
+    # No more than are taken below: a whole scene cut into tiles would not fit into memory.
+    each = -(-2 * CALIBRATION // len(paths))
+    found = [tile for path in paths for tile in islice(_cut(path, spec, preset), each)]
     if len(found) < 2:  # noqa: PLR2004
         raise ExportError(
-            f"{', '.join(map(str, imagery))}: {len(found)} tiles of {EDGE} pixels without no data; two "
-            "are needed at least, one to calibrate with and one to judge by"
+            f"{', '.join(map(str, imagery))}: {len(found)} tiles of {EDGE} pixels without no data; "
+            "two are needed at least, one to calibrate with and one to judge by"
         )
-    source = ", ".join(path.name for path in imagery)
+    source = ", ".join(path.name for path in paths)
     return Tiles(tuple(found[::2][:CALIBRATION]), tuple(found[1::2][:HELD_OUT]), source)
 
 
@@ -87,11 +91,12 @@ def _simulated(spec: ModelSpec, seeds: range) -> Iterator[Tile]:
 
 def _cut(path: Path, spec: ModelSpec, preset: str) -> Iterator[Tile]:
     """Cut a raster into tiles side by side; those with no data are left out."""
-    from cloudmask.local.readers import choose, gdal, opened
+    from cloudmask.local.readers import choose, gdal, opened, warn_of_misfit
     from cloudmask.windows import Span
 
     with gdal(), opened(path) as dataset:
         raster, meaning = choose(dataset, spec.bands, preset)
+        warn_of_misfit(raster, meaning)
         _, height, width = raster.shape
         for top in range(0, height - EDGE + 1, EDGE):
             rows = raster.read(Span(top, top + EDGE))

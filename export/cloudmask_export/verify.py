@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudmask.errors import ModelError
+from cloudmask.errors import CloudmaskError, ModelError
 from cloudmask.model import Runtime
 from cloudmask.registry import local
 from cloudmask.selftest import self_test
@@ -69,7 +69,7 @@ def _judged(entry: Entry, provider: str) -> Verdict:
     short = provider.removesuffix("ExecutionProvider")
     try:
         found = self_test(entry, Runtime(providers=(provider,)))
-    except ModelError as error:
+    except CloudmaskError as error:
         return Verdict(entry.spec.name, short, good=False, words=str(error))
     if not entry.spec.sha256:
         words = "the manifest does not pin the file's hash"

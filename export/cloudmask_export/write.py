@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +32,8 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
 def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Give a place to write each file to; all are renamed in turn if all goes well.
 
+    Files that are replaced are kept until the last is renamed, and put back if one cannot be.
+
     Args:
         paths: Where the files shall be, in one folder, which is made if absent. What makes the
             others known, such as a manifest, stands last.
@@ -45,5 +46,23 @@ def together(paths: Sequence[Path]) -> Iterator[list[Path]]:
     with TemporaryDirectory(prefix=f".{paths[0].stem}.", dir=folder) as name:
         partial = [Path(name, path.name) for path in paths]
         yield partial
-        for source, target in zip(partial, paths, strict=True):
-            os.replace(source, target)  # noqa: PTH105 - says what it does to an existing file
+        _rename(partial, paths)
+
+
+def _rename(sources: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Rename files; what one replaces is put back if another cannot be renamed."""
+    kept = [source.with_name(f"{source.name}.before") for source in sources]
+    begun: list[Path] = []
+    try:
+        for source, target, before in zip(sources, targets, kept, strict=True):
+            if target.is_file():
+                target.rename(before)
+            begun.append(target)
+            source.rename(target)
+    except BaseException:
+        for target, before in zip(targets, kept, strict=True):
+            if before.exists():
+                before.replace(target)
+            elif target in begun and target.is_file():
+                target.unlink()
+        raise

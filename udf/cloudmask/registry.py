@@ -129,7 +129,9 @@ def _folders() -> tuple[tuple[Path, int], ...]:
     places = dict.fromkeys(Path(place, FOLDER).absolute() for place in sys.path)
     if own is not None:
         places[own] = None
-    return tuple((place, place.stat().st_mtime_ns) for place in places if place.is_dir())
+    # Path.is_dir fails where os.path.isdir says no: in a home that this process may not look into.
+    there = [place for place in places if os.path.isdir(place)]  # noqa: PTH112
+    return tuple((place, place.stat().st_mtime_ns) for place in there)
 
 
 @lru_cache(maxsize=1)

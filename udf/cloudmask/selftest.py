@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from cloudmask.spec import ModelSpec
 
 
+AXES = 3
+"""Of an image and of an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How a network's answer compares with the one it gave before."""
@@ -60,6 +64,11 @@ def self_test(entry: Entry, runtime: Runtime = Runtime()) -> Agreement | None:
     if test is None:
         return None
     numbers, kept = (_read(entry, name) for name in (test.input, test.output))
+    if len(numbers) != len(test.bands):
+        raise ModelError(
+            f"model {entry.spec.name!r}: its test image has {len(numbers)} bands, the manifest "
+            f"names {len(test.bands)}"
+        )
     found = answer(model, numbers, test.bands)
     if kept.shape != found.shape:
         raise ModelError(
@@ -106,8 +115,14 @@ def _read(entry: Entry, name: str) -> NDArray[np.generic]:
     place: Traversable = entry.folder / name
     try:
         with place.open("rb") as file:
-            return np.load(file, allow_pickle=False)
+            numbers = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model {entry.spec.name!r}: test file {name} cannot be read ({error})"
         ) from error
+    if numbers.ndim != AXES or not numbers.size:
+        raise ModelError(
+            f"model {entry.spec.name!r}: test file {name} has shape {numbers.shape}, must be "
+            "(band or channel, y, x)"
+        )
+    return numbers

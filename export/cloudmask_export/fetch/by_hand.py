@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from cloudmask_export.families import Family, WeightFile
 
 
+WEIGHTS = "weights"
+"""Folder within a folder of networks where `cloudmask fetch` keeps what they were made of."""
+
+
 def by_hand(family: Family, failed: Mapping[WeightFile, tuple[str, ...]], folder: Path) -> str:
     """Say what each place answered, and which files to get from where and put where."""
     lines = [f"{len(failed)} of {len(family.members)} files of {family.name} could not be fetched"]
+    networks = folder.parent if folder.name == WEIGHTS else folder
     for weights, faults in failed.items():
         lines += [f"{weights.file}:", *(f"  {fault}" for fault in faults)]
     lines.append("By hand: on a machine that has a way there, open in a browser")
@@ -29,7 +34,7 @@ def by_hand(family: Family, failed: Mapping[WeightFile, tuple[str, ...]], folder
         "(one address is enough for each file), put the files under these names into",
         f"  {folder.resolve()}",
         "and run again",
-        f"  cloudmask fetch {family.name} -o {shlex.quote(str(folder))}",
+        f"  cloudmask fetch {family.name} -o {shlex.quote(str(networks))}",
     ]
     return "\n".join(lines)
 

@@ -58,6 +58,11 @@ def test_an_unknown_family_is_refused_with_the_known_and_the_nearest() -> None:
     assert str(caught.value).endswith("Did you mean clouds2mask-20m?")
 
 
+def test_a_name_in_capitals_is_near_to_its_own() -> None:
+    with pytest.raises(ExportError, match=r"Did you mean omnicloudmask-v3\?"):
+        family(" OMNICLOUDMASK-V3")
+
+
 def test_a_name_that_resembles_none_gets_no_hint() -> None:
     with pytest.raises(ExportError, match="unknown family 'x'; there are") as caught:
         family("x")

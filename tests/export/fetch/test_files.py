@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pooch
@@ -13,8 +14,6 @@ from cloudmask_export.fetch import FetchError, Lock, Pin, Policy, fetch, pin, re
 from cloudmask_export.fetch.page import LONGEST_TITLE, is_page, title
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.export.fetch.conftest import Publish, Site
 
 WRONG = "0" * 64
@@ -229,7 +228,7 @@ def test_without_a_network_the_message_says_what_to_get_where_and_what_then(
             for each in real.members
         ),
     )
-    folder = tmp_path / "my weights"
+    folder = tmp_path / "my networks" / "weights"
     with pytest.raises(FetchError, match="2 of 2 files of omnicloudmask-v1") as caught:
         fetch(offline, folder, policy=hasty)
     message = str(caught.value)
@@ -238,7 +237,17 @@ def test_without_a_network_the_message_says_what_to_get_where_and_what_then(
             assert f"for {name}:\n    {url}\n" in message
             assert f"{url}: no connection" in message
     assert f"into\n  {folder}\n" in message
-    assert message.endswith(f"cloudmask fetch omnicloudmask-v1 -o '{folder}'")
+    assert message.endswith(f"cloudmask fetch omnicloudmask-v1 -o '{folder.parent}'")
+
+
+def test_the_message_names_a_relative_folder_in_full(
+    published_at: Publish, tmp_path: Path, hasty: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FetchError, match="could not be fetched") as caught:
+        fetch(published_at("https://weights.invalid/net"), Path("here"), policy=hasty)
+    assert f"into\n  {tmp_path / 'here'}\n" in str(caught.value)
+    assert str(caught.value).endswith("-o here")
 
 
 def test_the_message_gives_the_size_of_a_file_where_it_is_known(

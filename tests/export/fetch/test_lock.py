@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cloudmask_export.families import families
 from cloudmask_export.fetch import FetchError, Lock, Pin, pin, read_lock, shipped_lock
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ def net(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_shipped_lock_file_invents_no_hashes() -> None:
-    assert shipped_lock() == Lock()
+def test_the_shipped_lock_file_pins_published_files_to_the_sizes_of_the_registry() -> None:
+    published = {each.file: each for one in families().values() for each in one.members}
+    pins = shipped_lock().pins
+    assert pins
+    for name, pinned in pins.items():
+        assert published[name].size == pinned.size
 
 
 def test_a_file_is_known_under_the_name_of_a_browsers_copy_too() -> None:
@@ -94,6 +99,18 @@ def test_a_place_that_cannot_be_written_to_is_named(net: Path, tmp_path: Path) -
     with pytest.raises(FetchError, match=re.escape(str(tmp_path / "lock.json"))):
         pin(net, tmp_path / "lock.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock.json", "net.pkl"]
+
+
+def test_a_lock_file_that_cannot_be_put_in_place_leaves_nothing_beside(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(net), "replace", full)
+    with pytest.raises(FetchError, match=r"cannot pin .*No space left"):
+        pin(net, tmp_path / "lock.json")
+    assert list(tmp_path.iterdir()) == [net]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def lab(torch_python: Path) -> Lab:
         command = [torch_python, LAB / script, *arguments]
         environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=280, check=False
+            command, env=environment, capture_output=True, text=True, timeout=800, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+pytestmark = pytest.mark.timeout(900)
+
 STATES = {"plain": "fp32", "strided": "fp32", "fp16": "fp16", "bf16": "bf16", "mixed": "mixed"}
 """File of `lab/tensors.py` -> how its floats are stored."""
 FILES = [f"{name}.{kind}" for name in STATES for kind in ("pth", "safetensors")]

@@ -377,10 +377,10 @@ BOMBS: dict[str, Callable[[Any], bytes]] = {
     "a note of the highest number": lambda w: b"Nr\xff\xff\xff\xff",
     "a string that is not there": lambda w: b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fx",
     "the same set again and again": lambda w: w.named("builtins", "set") + b"q\x01"
-    + b"](" + b"K\x01" * 20_000 + b"e\x85q\x02" + b"h\x01h\x02R" * 50_000,
+    + b"](" + b"K\x01" * 20_000 + b"e\x85q\x02" + b"h\x01h\x02R" * 5_000,
     "the same state again and again": lambda w: w.named("torch.nn.modules.a", "B") + b"q\x01"
     + b"}(" + b"".join(w.integer(n) + b"N" for n in range(20_000)) + b"uq\x02"
-    + b"h\x01)\x81h\x02b" * 50_000,
+    + b"h\x01)\x81h\x02b" * 2_000,
     "colliding keys": lambda w: b"}("
     + b"".join(w.integer(n * (2**61 - 1)) + b"N" for n in range(1, 50_000)) + b"u",
     "too many opcodes": lambda w: b"N" * (MAX_OPCODES + 1),

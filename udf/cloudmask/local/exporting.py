@@ -31,6 +31,8 @@ FETCH_EXAMPLES = (
     "[bold]cloudmask fetch omnicloudmask-v4 --precision fp16 -o networks[/bold]"
 )
 VERIFY_EXAMPLES = "Examples: [bold]cloudmask verify networks[/bold]"
+WEIGHTS = "weights"
+"""Folder within that of the networks where fetched weights are kept."""
 MISSING = "this needs more packages: pip install 'openeo-cloudmask[local,export]'"
 
 
@@ -176,7 +178,7 @@ def fetch(
     )  # fmt: skip
     with stoppable():
         with byte_bars(quiet=quiet) as bars:
-            files = fetched(name, order.folder / "weights", Locks(lock, pin=pin), bars)
+            files = fetched(name, order.folder / WEIGHTS, Locks(lock, pin=pin), bars)
         with spinner(quiet=quiet) as tell:
             _export(export_files(files, replace(order, family=name), tell=tell), quiet=quiet)
 

@@ -130,7 +130,7 @@ def save(net: nn.Module, kind: str, folder: Path) -> None:
 
 def describe(state: dict[str, Tensor]) -> list[tuple[str, list[int], str, str]]:
     """List name, shape, dtype and SHA-256 of the bytes."""
-    arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in state.items()}
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
     return [
         (name, list(array.shape), str(array.dtype), hashlib.sha256(array.tobytes()).hexdigest())
         for name, array in arrays.items()

@@ -58,7 +58,7 @@ def _sized(path: Path, shape: tuple[int, int]) -> Path:
         return path
 
 
-def run(scene: Any, how: Any) -> dict[str, np.ndarray]:
+def run(scene: Any, how: Any) -> dict[str, Any]:
     """Predict, join, and join once more without rounding."""
     numbers, size = scene["numbers"], how.patch_size
     meta = [
