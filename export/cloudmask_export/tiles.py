@@ -61,8 +61,8 @@ def tiles(
     found = [tile for path in paths for tile in islice(_cut(path, spec, preset), each)]
     if len(found) < 2:  # noqa: PLR2004
         raise ExportError(
-            f"{', '.join(map(str, imagery))}: {len(found)} tiles of {EDGE} pixels without no data; "
-            "two are needed at least, one to calibrate with and one to judge by"
+            f"{', '.join(map(str, imagery))}: {len(found)} tiles of {EDGE} pixels without no data, "
+            "two are needed at least: one to calibrate with and one to judge by"
         )
     source = ", ".join(path.name for path in paths)
     return Tiles(tuple(found[::2][:CALIBRATION]), tuple(found[1::2][:HELD_OUT]), source)
