@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,6 +23,7 @@ from cloudmask.context import KEYS
 from cloudmask.local.demo import write_scene
 from cloudmask.local.simulator import Scene, SceneSettings, simulate
 from cloudmask.spec import ModelSpec
+from cloudmask_export.families import family
 from cloudmask_export.item import item
 
 ROOT = Path(__file__).parents[1]
@@ -36,10 +39,10 @@ def pages_with(language: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, language)]
 
 
-def commands() -> list[str]:
+def commands(*pages: Path) -> list[str]:
     lines = [
         line.removeprefix("$ ")
-        for page in PAGES
+        for page in pages or PAGES
         for body in blocks(page, "console")
         for line in body.splitlines()
         if line.startswith("$ ")
@@ -52,7 +55,9 @@ def name(page: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, weight_files: Any, random_weights: Any
+) -> Path:
     """Make the files that the documentation speaks of."""
     pytest.importorskip("ukis_csmask", reason="the documentation's examples need the extra ukis")
     folder = tmp_path_factory.mktemp("docs")
@@ -71,7 +76,22 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).to_netcdf(folder / "cube.nc", engine="scipy")
     write_network(folder / "my.onnx")
     write_collection(folder / "sentinel2.nc", scene)
+    arrays = random_weights("dynunet-regnety_006-13")
+    weight_files.write_pkl(folder / "v3.44_regnety_006_4C_Dice_1_20m.pkl", arrays)
+    write_family(folder, weight_files, random_weights)
     return folder
+
+
+def write_family(folder: Path, weight_files: Any, random_weights: Any) -> None:
+    """Write what `cloudmask fetch omnicloudmask-v4` would download, and a lock file for it."""
+    weights = folder / "networks" / "weights"
+    weights.mkdir(parents=True)
+    pins = {}
+    for member in family("omnicloudmask-v4").members:
+        path = weights / member.file
+        weight_files.write_safetensors(path, random_weights(member.architecture))
+        pins[member.file] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (folder / "weights.lock.json").write_text(json.dumps({"files": pins}), "utf-8")
 
 
 def write_collection(path: Path, scene: Scene) -> None:
@@ -122,15 +142,19 @@ def test_the_python_of_a_page_runs(page: Path, workplace: Path) -> None:
     subprocess.run([sys.executable, "-W", flag, "-c", code], cwd=workplace, check=True)
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("cloudmask ")])
-def test_a_command_of_the_documentation_runs(command: str, workplace: Path) -> None:
-    words = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(words, cwd=workplace, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("page", pages_with("console"), ids=name)
+def test_the_commands_of_a_page_run_in_their_order(page: Path, workplace: Path) -> None:
+    for command in commands(page):
+        if command.startswith("cloudmask "):
+            words = [sys.executable, "-m", *shlex.split(command)]
+            done = subprocess.run(
+                words, cwd=workplace, capture_output=True, text=True, check=False
+            )
+            assert (command, done.returncode, done.stderr) == (command, 0, "")
 
 
 def test_every_other_command_is_a_task_or_an_installation_that_exists() -> None:
-    tasks = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    tasks = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     extras = set(
         tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
             "optional-dependencies"

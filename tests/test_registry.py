@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cloudmask import registry as module
 from cloudmask.errors import ModelError
 from cloudmask.model import Runtime
-from cloudmask.registry import FOLDER, Entry, find, known, local
+from cloudmask.registry import FOLDER, HOME, Entry, find, home, known, local
 from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.item import item
 
@@ -316,3 +317,149 @@ def test_an_unreadable_manifest_in_a_folder_is_refused_by_name(archive: MakeFile
     sys.path.append(str(folder))
     with pytest.raises(ModelError, match=r"deps.cloudmask_models.net\.json: manifest: not a read"):
         known()
+
+
+# -- the user's own folder ------------------------------------------------------------------
+
+
+def test_a_users_own_folder_is_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME, str(tmp_path / "networks"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert home() == tmp_path / "networks"
+
+
+def test_a_users_own_folder_is_by_default_where_a_users_data_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(HOME)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert home() == tmp_path / "openeo-cloudmask" / "models"
+
+
+@pytest.mark.parametrize("data", ["", None])
+def test_a_users_data_are_by_default_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str | None
+) -> None:
+    monkeypatch.delenv(HOME)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    if data is not None:
+        monkeypatch.setenv("XDG_DATA_HOME", data)
+    assert home() == tmp_path / ".local" / "share" / "openeo-cloudmask" / "models"
+
+
+def test_a_users_own_folder_may_be_named_from_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(HOME, "~/networks")
+    assert home() == tmp_path / "networks"
+
+
+def test_a_relative_folder_is_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(HOME, "networks")
+    assert home() == tmp_path / "networks"
+
+
+def test_an_empty_name_means_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME, "")
+    assert home() is None
+    assert known()
+
+
+def test_a_user_without_a_home_has_no_networks_and_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(HOME)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert known()
+
+
+def test_a_network_in_the_users_own_folder_is_known_by_name(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = archive("own") / FOLDER
+    assert "net" not in known()
+    monkeypatch.setenv(HOME, str(folder))
+    assert find("net").path == folder / "net.onnx"
+    assert find("net").load(Runtime(threads=1)).spec.title == "own"
+    monkeypatch.setenv(HOME, "")
+    assert "net" not in known()
+
+
+def test_a_folder_on_the_path_goes_before_the_users_own(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME, str(archive("own") / FOLDER))
+    sys.path.append(str(archive("deps")))
+    assert find("net").spec.title == "deps"
+
+
+def test_the_users_own_network_goes_before_the_package_s(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = archive("own") / FOLDER
+    file = folder / "net.json"
+    file.write_text(file.read_text("utf-8").replace('"net"', '"ukis-4b-l1c"'), "utf-8")
+    monkeypatch.setenv(HOME, str(folder))
+    assert find("ukis-4b-l1c").spec.bands == SPEC.bands
+
+
+def test_a_users_own_network_that_is_replaced_is_opened_anew(
+    archive: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = (archive("own") / FOLDER).rename(tmp_path / "networks")
+    monkeypatch.setenv(HOME, str(own))
+    opened = find("net").load(Runtime(threads=1))
+    shutil.copy(archive("other") / FOLDER / "net.json", own / "net.json.new")
+    (own / "net.json.new").replace(own / "net.json")
+    assert find("net").spec.title == "other"
+    assert find("net").load(Runtime(threads=1)) is not opened
+
+
+def test_reports_beside_networks_are_no_manifests(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = archive("own") / FOLDER
+    (folder / "net.report.json").write_text("{}")
+    monkeypatch.setenv(HOME, str(folder))
+    assert find("net").installed
+
+
+def test_weights_beside_networks_are_no_networks(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = archive("own") / FOLDER
+    (folder / "weights").mkdir()
+    (folder / "weights" / "lock.json").write_text("{}")
+    monkeypatch.setenv(HOME, str(folder))
+    assert find("net").installed
+
+
+@pytest.mark.parametrize("name", ["no such folder", "x" * 300, __file__, f"{__file__}/models"])
+def test_a_users_own_folder_that_is_none_is_left_out(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME, name)
+    assert "ukis-4b-l1c" in known()
+
+
+def test_a_users_own_folder_that_nobody_may_look_into_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.stat
+
+    def refusing(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(tmp_path)):
+            raise PermissionError(13, "Permission denied")
+        return original(path, *arguments, **options)
+
+    monkeypatch.setenv(HOME, str(tmp_path / "networks"))
+    monkeypatch.setattr(os, "stat", refusing)
+    assert "ukis-4b-l1c" in known()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,11 +13,14 @@ import pytest
 from cloudmask.classes import CLEAR, SHADOW, THICK
 from cloudmask.classes import PROBABILITY_STEPS as STEPS
 from cloudmask.errors import ModelError
+from cloudmask.model import Runtime
 from cloudmask.registry import known
 from cloudmask.selftest import answer, self_test
-from cloudmask.testing import constant, fake_spec
+from cloudmask.testing import FakeModel, constant, fake_spec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cloudmask.registry import Entry
 
 NAMES = ["ukis-4b-l1c", "ukis-4b-l2a", "ukis-6b-l1c", "ukis-6b-l2a"]
@@ -94,3 +97,65 @@ def test_an_answer_is_kept_in_whole_steps() -> None:
     found = answer(model, numbers, ("B02", "B03", "B04", "B08"))
     assert found[1].tolist() == [[STEPS] * 20] * 20
     assert found[[0, 2]].max() == 0
+
+
+# -- how it is run --------------------------------------------------------------------------
+
+
+def test_a_test_is_run_as_it_is_asked_to_be() -> None:
+    with pytest.raises(ModelError, match="provider NoneExecutionProvider is not installed"):
+        self_test(entry_of("ukis-4b-l1c"), Runtime(providers=("NoneExecutionProvider",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "edge"),
+    [
+        ({"tile": 1000, "overlap": 300}, (128, 128), 128),
+        ({"tile": 1000, "overlap": 300}, (40, 100), 100),
+        ({"tile": 1024, "overlap": 256, "multiple": 32}, (100, 70), 128),
+        ({"tile": 1024, "overlap": 256, "multiple": 32}, (64, 64), 64),
+        ({"tile": 16, "overlap": 4}, (40, 40), 40),
+        ({"tile": 64, "overlap": 16, "fixed_tile": True}, (40, 40), 64),
+        ({"tile": 16, "overlap": 4, "fixed_tile": True}, (40, 40), 16),
+    ],
+)
+def test_a_network_of_free_tiles_is_asked_about_tiles_that_just_hold_the_image(
+    changes: dict[str, Any], shape: tuple[int, int], edge: int
+) -> None:
+    seen = []
+
+    def noted(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(tiles.shape[2:])
+        return tiles.copy()
+
+    model = FakeModel(noted, replace(fake_spec(), **changes))
+    steps = np.random.default_rng(0).integers(1, STEPS, (4, *shape), np.uint16)
+    found = answer(model, steps * (10000 // STEPS), ("B02", "B03", "B04", "B08"))
+    assert set(seen) == {(edge, edge)}
+    np.testing.assert_array_equal(found, steps)
+
+
+def test_a_test_image_with_too_few_bands_is_refused(tmp_path: Path) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    np.save(tmp_path / entry.spec.test.input, np.ones((2, 64, 64), np.uint16))
+    with pytest.raises(ModelError, match="its test image has 2 bands, the manifest names "):
+        self_test(entry)
+
+
+@pytest.mark.parametrize("shape", [(), (64, 64), (4, 0, 64), (1, 4, 64, 64)])
+def test_a_test_image_that_is_none_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    np.save(tmp_path / entry.spec.test.input, np.ones(shape, np.uint16))
+    with pytest.raises(ModelError, match=r"has shape .*must be \(band or channel, y, x\)"):
+        self_test(entry)
+
+
+def test_a_test_file_that_is_an_archive_is_refused(tmp_path: Path) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    with (tmp_path / entry.spec.test.input).open("wb") as file:
+        np.savez(file, np.ones((4, 64, 64)))
+    with pytest.raises(ModelError, match="cannot be read"):
+        self_test(entry)

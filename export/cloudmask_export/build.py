@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from onnx import helper
+
 from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.errors import WeightsError
 from cloudmask_export.golden import test_files
@@ -98,7 +100,6 @@ def in_precision(
 
 
 def with_manifest(model: ModelProto, manifest: str) -> bytes:
-    """Serialise a network with its manifest inside."""
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, manifest
+    """Serialise a network with its manifest inside, and nothing else beside the graph."""
+    helper.set_model_props(model, {METADATA_KEY: manifest})
     return model.SerializeToString()

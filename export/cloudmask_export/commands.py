@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudmask_export.errors import ExportError
 from cloudmask_export.families import by_file_name, families, family
+from cloudmask_export.families.lock import pin, read_lock, shipped_lock
 from cloudmask_export.make import Made, Order, make
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudmask_export.families import Family
-    from cloudmask_export.fetch import Lock, Progress
+    from cloudmask_export.families.lock import Lock
+    from cloudmask_export.fetch import Progress
 
 __all__ = ["Locks", "Order", "catalogue", "export_files", "fetched"]
 
@@ -137,8 +139,6 @@ class Locks:
 
     def read(self) -> Lock:
         """Read both; an own one that is to be made need not be there."""
-        from cloudmask_export.fetch import read_lock, shipped_lock
-
         if self.own is None or (self.pin and not self.own.exists()):
             return shipped_lock()
         return read_lock(self.own).over(shipped_lock())
@@ -154,7 +154,7 @@ def fetched(name: str, folder: Path, locks: Locks, progress: Progress) -> list[P
         ExportError: There is no such family.
     """
     # Not above: exporting needs neither pooch nor a connection.
-    from cloudmask_export.fetch import fetch, pin
+    from cloudmask_export.fetch import fetch
 
     paths = fetch(family(name), folder, lock=locks.read(), progress=progress, say=_warn)
     if locks.pin and locks.own is not None:

@@ -15,6 +15,7 @@ from cloudmask.classes import CLASSES
 from cloudmask.errors import OptionError
 from cloudmask_export.build import Builder
 from cloudmask_export.choose import choose
+from cloudmask_export.families.lock import shipped_lock
 from cloudmask_export.golden import golden
 from cloudmask_export.graph.fill import COUNTERS
 from cloudmask_export.item import item
@@ -155,6 +156,7 @@ def _report(path: Path, builder: Builder, spec: ModelSpec, trial: Trial, precisi
             bytes=weights.size,
             format=weights.format,
             stored=weights.stored,
+            published=_published(path, weights.sha256),
         ),
         result=Result(
             file=spec.file,
@@ -173,3 +175,8 @@ def _report(path: Path, builder: Builder, spec: ModelSpec, trial: Trial, precisi
         citation=spec.citation,
         page=choice.family.page,
     )
+
+
+def _published(path: Path, sha256: str) -> bool | None:
+    pinned = shipped_lock().of(path.name)
+    return None if pinned is None else pinned.sha256 == sha256

@@ -24,6 +24,8 @@ class Source:
     format: str
     stored: str
     """fp32, fp16, bf16 or mixed."""
+    published: bool | None
+    """Whether it is the file that its authors published under that name; None if nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def markdown(report: Report) -> str:
         ("bands", " ".join(report.bands)),
         ("classes", ", ".join(report.classes)),
         ("weights", f"`{source.file}` ({source.format}, {source.stored}, {source.bytes:,} bytes)"),
-        ("sha256 of the weights", f"`{source.sha256}`"),
+        ("sha256 of the weights", f"`{source.sha256}`, {_PUBLISHED[source.published]}"),
         ("ONNX", f"`{result.file}` ({result.precision}, {result.bytes:,} bytes)"),
         ("sha256 of the ONNX", f"`{result.sha256}`"),
         ("tensors", _tensors(report)),
@@ -111,6 +113,13 @@ def markdown(report: Report) -> str:
     lines += [f"| {what} | {value.replace('|', '/')} |" for what, value in rows]
     made = ", ".join(f"{what} {value}" for what, value in machine().items() if value)
     return "\n".join([*lines, "", f"Made with {made}.", ""])
+
+
+_PUBLISHED = {
+    True: "the published file",
+    False: "**not** the published file of that name",
+    None: "not known to be a published file",
+}
 
 
 def _network(report: Report) -> str:

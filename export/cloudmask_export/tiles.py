@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EDGE = 256
 """Pixels. A network's own tile may be larger; its speed and its ranges are much the same."""
-CALIBRATION, HELD_OUT = 12, 6
+CALIBRATION, HELD_OUT = 12, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ def tiles(
     found = [tile for path in paths for tile in islice(_cut(path, spec, preset), each)]
     if len(found) < 2:  # noqa: PLR2004
         raise ExportError(
-            f"{', '.join(map(str, imagery))}: {len(found)} tiles of {EDGE} pixels without no data, "
-            "two are needed at least: one to calibrate with and one to judge by"
+            f"{', '.join(map(str, paths))}: {len(found)} tiles of {EDGE} pixels without no data; "
+            "two are needed at least, one to calibrate with and one to judge by"
         )
     source = ", ".join(path.name for path in paths)
     return Tiles(tuple(found[::2][:CALIBRATION]), tuple(found[1::2][:HELD_OUT]), source)

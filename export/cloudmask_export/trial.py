@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import onnx
+
 from cloudmask_export.build import in_precision, with_manifest
 from cloudmask_export.errors import ExportError
 from cloudmask_export.parity import Parity, answers, compare
@@ -46,8 +48,8 @@ class Trial:
         if self.rewrites.largest > EXACT:
             raise ExportError(
                 f"the rewritten network's probabilities differ by {self.rewrites.largest:.1e} "
-                f"from those of the network as its authors wrote it; {EXACT:g} is allowed. Its weights "
-                "may be no trained ones"
+                f"from those of the network as its authors wrote it; {EXACT:g} is allowed. Its "
+                "weights may be no trained ones"
             )
         agreement = 100 * self.precision.equal if self.precision else 100.0
         if agreement < threshold:
@@ -74,13 +76,14 @@ def try_out(
     say("running the network as its authors wrote it")
     truth = answers(builder.as_written(), tiles.held_out)
     say("running it rewritten")
-    model = builder.exact()
-    exact = answers(model.SerializeToString(), tiles.held_out)
-    rewrites, text = compare(exact, truth), json.dumps(manifest)
+    text = json.dumps(manifest)
+    content = with_manifest(builder.exact(), text)
+    exact = answers(content, tiles.held_out)
+    rewrites = compare(exact, truth)
     if precision == "fp32":
-        content = with_manifest(model, text)
         return Trial(content, rewrites, None, exact.seconds, tiles.source)
     say(f"making it {precision}")
-    content = with_manifest(in_precision(model, precision, tiles.calibration), text)
+    model = in_precision(onnx.load_from_string(content), precision, tiles.calibration)
+    content = with_manifest(model, text)
     shipped = answers(content, tiles.held_out)
     return Trial(content, rewrites, compare(shipped, exact), shipped.seconds, tiles.source)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cloudmask_export.families.lock import Lock, Pin, pin, read_lock, shipped_lock
 from cloudmask_export.fetch.errors import FetchError
 from cloudmask_export.fetch.files import fetch
-from cloudmask_export.fetch.lock import Lock, Pin, pin, read_lock, shipped_lock
 from cloudmask_export.fetch.policy import Policy, Progress, Say
 
 __all__ = [

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pooch
 
+from cloudmask_export.families.lock import sha256_of, shipped_lock
 from cloudmask_export.fetch.address import check
 from cloudmask_export.fetch.by_hand import by_hand, nothing_published, unpinned
 from cloudmask_export.fetch.errors import FetchError, PlaceError
 from cloudmask_export.fetch.exclusive import alone
 from cloudmask_export.fetch.held import look
-from cloudmask_export.fetch.lock import sha256_of, shipped_lock
 from cloudmask_export.fetch.part import Part
 from cloudmask_export.fetch.policy import PATIENT, no_progress, silence
 from cloudmask_export.fetch.transfer import Download
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudmask_export.families import Family, WeightFile
-    from cloudmask_export.fetch.lock import Lock, Pin
+    from cloudmask_export.families.lock import Lock, Pin
     from cloudmask_export.fetch.policy import Policy, Progress, Say
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudmask_export.families import canonical_name
-from cloudmask_export.fetch.lock import sha256_of
+from cloudmask_export.families.lock import sha256_of
 from cloudmask_export.fetch.page import is_page
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudmask_export.families import WeightFile
-    from cloudmask_export.fetch.lock import Lock
+    from cloudmask_export.families.lock import Lock
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("onnx")
-
 from cloudmask_export import make as module
-from cloudmask_export import parity, tiles
+from cloudmask_export import tiles
 from cloudmask_export.make import Made, Order, make
 
 if TYPE_CHECKING:
@@ -54,13 +52,13 @@ def exported(weight_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Exp
     """Its export in fp32, to be looked at only."""
     folder = tmp_path_factory.mktemp("product") / "networks"
     trials = []
+    original = module.__dict__["try_out"]
 
     def kept(*arguments: Any) -> Trial:
-        trials.append(module.__dict__["original"](*arguments))
+        trials.append(original(*arguments))
         return trials[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "original", module.try_out, raising=False)
         patch.setattr(module, "try_out", kept)
         made = make(weight_file, Order(folder=folder))
     return Exported(weight_file, folder, made, trials[0])
@@ -75,10 +73,9 @@ def folder(exported: Exported, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try networks on two tiles of 64 pixels, once."""
+    """Try networks on two tiles of 64 pixels."""
     for name, value in (("EDGE", 64), ("HELD_OUT", 2), ("CALIBRATION", 2)):
         monkeypatch.setattr(tiles, name, value)
-    monkeypatch.setattr(parity, "RUNS", 1)
 
 
 @pytest.fixture

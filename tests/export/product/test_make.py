@@ -19,6 +19,7 @@ from cloudmask.model import open_session
 from cloudmask.registry import local
 from cloudmask.spec import METADATA_KEY, parse_manifest
 from cloudmask_export.errors import ExportError, WeightsError
+from cloudmask_export.families.lock import Lock, Pin
 from cloudmask_export.make import Order, make
 from cloudmask_export.verify import verify
 
@@ -57,8 +58,10 @@ def sha256(path: Path) -> str:
 
 def inside(path: Path) -> dict[str, Any]:
     """Read the manifest within an ONNX file."""
-    entries = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    found: dict[str, Any] = json.loads(entries[METADATA_KEY])
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    (text,) = (entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
@@ -151,7 +154,7 @@ def test_the_network_masks_a_cube_as_the_file_itself_answers(exported: Any) -> N
     cube = xr.DataArray(
         scene.reflectance_dn, dims=("bands", "y", "x"), coords={"bands": list(scene.bands)}
     )
-    found = mask_clouds(cube, exported.made.path, options=Options(tile=128, overlap=32))
+    found = mask_clouds(cube, exported.made.path, options=Options(tile=128, overlap=0))
     order = [scene.bands.index(band) for band in ("B04", "B03", "B8A")]
     session = open_session(exported.made.path.read_bytes(), "bare", Runtime())
     tile = scene.reflectance_dn[order].astype(np.float32) / np.float32(10000)
@@ -179,10 +182,24 @@ def test_the_report_hashes_what_came_in_and_what_went_out(exported: Any) -> None
         "bytes": exported.source.stat().st_size,
         "format": "safetensors",
         "stored": "fp32",
+        "published": None,
     }
     assert found["result"]["file"] == exported.made.path.name
     assert found["result"]["sha256"] == sha256(exported.made.path)
     assert found["result"]["bytes"] == exported.made.path.stat().st_size
+
+
+@pytest.mark.usefixtures("tried")
+@pytest.mark.parametrize("right", [True, False])
+def test_the_report_knows_the_published_file_by_its_hash(
+    exported: Any,
+    tmp_path: Path,
+    right: bool,  # noqa: FBT001 - a fact
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pin = Pin(sha256(exported.source) if right else "0" * 64)
+    monkeypatch.setattr(product, "shipped_lock", lambda: Lock({exported.source.name: pin}))
+    assert make(exported.source, Order(folder=tmp_path)).report.source.published is right
 
 
 def test_the_report_counts_every_tensor_as_used(exported: Any, arrays: dict[str, Any]) -> None:
@@ -206,7 +223,7 @@ def test_counters_of_training_steps_are_named_as_unused(
 def test_the_report_has_the_parity_with_the_authors_graph(exported: Any) -> None:
     found = report(exported.folder)
     assert found["precision"] is None
-    assert (found["rewrites"]["tiles"], found["rewrites"]["pixels"]) == (6, 6 * 256**2)
+    assert (found["rewrites"]["tiles"], found["rewrites"]["pixels"]) == (4, 4 * 256**2)
     assert 0 < found["rewrites"]["largest"] < 1e-4
     assert found["rewrites"]["equal"] == 1
     assert found["imagery"] == "simulated scenes"
@@ -272,35 +289,36 @@ def stopper(words: str) -> Callable[[str], None]:
 
 
 @pytest.mark.usefixtures("small_tiles")
-@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("place", ["new", "copied"])
 @pytest.mark.parametrize("step", [*STEPS, "making it fp16"])
 def test_a_run_that_is_stopped_before_a_step_changes_nothing(
-    exported: Any, folder: Path, step: str, force: bool, tmp_path: Path
+    exported: Any, folder: Path, step: str, place: str, tmp_path: Path
 ) -> None:
-    place = folder if force else tmp_path / "new"
-    before = contents(place)
-    order = Order(folder=place, force=force, precision="fp16" if "fp16" in step else "fp32")
+    before = contents(tmp_path / place)
+    force = place == folder.name
+    order = Order(
+        folder=tmp_path / place, force=force, precision="fp16" if "fp16" in step else "fp32"
+    )
     with pytest.raises(KeyboardInterrupt):
         make(exported.source, order, stopper(step))
-    assert contents(place) == before
+    assert contents(tmp_path / place) == before
 
 
 @pytest.mark.usefixtures("tried")
-@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("place", ["new", "copied"])
 @pytest.mark.parametrize("part", ["golden", "markdown", "_pretty", "together"])
 def test_a_run_that_fails_while_it_writes_changes_nothing(
-    exported: Any, folder: Path, part: str, force: bool, tmp_path: Path,
+    exported: Any, folder: Path, part: str, place: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     def broken(*_: Any) -> None:
         raise OSError("no space left")
 
-    place = folder if force else tmp_path / "new"
-    before = contents(place)
+    before = contents(tmp_path / place)
     monkeypatch.setattr(product, part, broken)
     with pytest.raises(OSError, match="no space left"):
-        make(exported.source, Order(folder=place, force=force))
-    assert contents(place) == before
+        make(exported.source, Order(folder=tmp_path / place, force=place == folder.name))
+    assert contents(tmp_path / place) == before
 
 
 def test_the_steps_are_told_in_turn(exported: Any, tried: None, tmp_path: Path) -> None:
@@ -434,5 +452,5 @@ def test_a_threshold_that_is_no_percentage_is_refused(tmp_path: Path, threshold:
 
 
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="precision='fp64': .*fp32, fp16, int8"):
+    with pytest.raises(OptionError, match=r"precision='fp64': .*fp32, fp16, int8"):
         Order(folder=tmp_path, precision="fp64")

@@ -113,7 +113,7 @@ def omni(request: pytest.FixtureRequest, lab: Any, tmp_path_factory: Any) -> tup
 
 
 class _Logarithms:
-    """A network whose answers are the logarithms of another's, which are logits but for a constant."""
+    """Answers with the logarithms of another network's: logits, but for a constant a pixel."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

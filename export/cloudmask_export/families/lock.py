@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from cloudmask_export.families import canonical_name
-from cloudmask_export.fetch.errors import FetchError
+from cloudmask_export.errors import ExportError
+from cloudmask_export.families.weight_file import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +36,11 @@ class Pin:
     def __post_init__(self) -> None:
         """Refuse what no file can have."""
         if not _SHA256.fullmatch(str(self.sha256)):
-            raise FetchError(
+            raise ExportError(
                 f"sha256 {self.sha256!r}: must be 64 hexadecimal digits in lower case"
             )
         if self.size is not None and (type(self.size) is not int or self.size < 1):
-            raise FetchError(f"size {self.size!r}: must be bytes, a whole number above 0")
+            raise ExportError(f"size {self.size!r}: must be bytes, a whole number above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ def read_lock(path: Path) -> Lock:
     """Read a lock file.
 
     Raises:
-        FetchError: It cannot be read or is no lock file.
+        ExportError: It cannot be read or is no lock file.
     """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FetchError(f"lock file {path}: cannot be read ({error})") from error
+        raise ExportError(f"lock file {path}: cannot be read ({error})") from error
     return Lock(_pins(_parsed(text, str(path)), str(path)))
 
 
@@ -81,10 +81,10 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FetchError(f"lock file {source}: is no JSON ({error})") from error
+        raise ExportError(f"lock file {source}: is no JSON ({error})") from error
     files = table.get("files") if isinstance(table, dict) else None
     if not isinstance(files, dict) or not set(table) <= {"comment", "files"}:
-        raise FetchError(
+        raise ExportError(
             f'lock file {source}: must be {{"files": {{NAME: {{"sha256": ..., "size": ...}}}}}}, '
             'besides which there may be a "comment"'
         )
@@ -95,14 +95,14 @@ def _pins(table: dict[str, Any], source: str) -> dict[str, Pin]:
     pins = {}
     for name, facts in table["files"].items():
         if not isinstance(facts, dict) or not {"sha256"} <= set(facts) <= {"sha256", "size"}:
-            raise FetchError(
+            raise ExportError(
                 f"lock file {source}: {name}: must have a sha256, may have a size, and nothing "
                 f"else; it is {facts!r}"
             )
         try:
             pins[name] = Pin(**facts)
-        except FetchError as error:
-            raise FetchError(f"lock file {source}: {name}: {error}") from error
+        except ExportError as error:
+            raise ExportError(f"lock file {source}: {name}: {error}") from error
     return pins
 
 
@@ -122,7 +122,7 @@ def pin(path: Path, lock_file: Path) -> Pin:
         lock_file: Where the pin goes.
 
     Raises:
-        FetchError: The lock file pins other bytes under that name, or one of the two files
+        ExportError: The lock file pins other bytes under that name, or one of the two files
             cannot be read or written.
     """
     name = canonical_name(path.name)
@@ -136,13 +136,13 @@ def pin(path: Path, lock_file: Path) -> Pin:
         table["files"] = dict(sorted({**table["files"], name: asdict(made)}.items()))
         _write(lock_file, json.dumps(table, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise FetchError(f"cannot pin {path} in {lock_file}: {error}") from error
+        raise ExportError(f"cannot pin {path} in {lock_file}: {error}") from error
     return made
 
 
 def _refuse_another(before: Mapping[str, Any] | None, now: Pin, where: str) -> None:
     if before is not None and before["sha256"] != now.sha256:
-        raise FetchError(
+        raise ExportError(
             f"{where}: is pinned to sha256 {before['sha256']}, the file here has {now.sha256}; if "
             "the new one is right, take the old entry out of the lock file first"
         )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cloudmask_export.errors import ExportError
 from cloudmask_export.families import families
-from cloudmask_export.fetch import FetchError, Lock, Pin, pin, read_lock, shipped_lock
+from cloudmask_export.families.lock import Lock, Pin, pin, read_lock, shipped_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ def test_a_pin_is_not_silently_replaced(net: Path, tmp_path: Path) -> None:
     lock = tmp_path / "lock.json"
     lock.write_text(json.dumps({"files": {"net.pkl": {"sha256": A}}}))
     new = hashlib.sha256(b"weights").hexdigest()
-    with pytest.raises(FetchError, match=f"pinned to sha256 {A}, the file here has {new}"):
+    with pytest.raises(ExportError, match=f"pinned to sha256 {A}, the file here has {new}"):
         pin(net, lock)
     assert read_lock(lock).of("net.pkl") == Pin(A)
 
@@ -89,14 +90,14 @@ def test_a_lock_file_is_for_everybody_and_nothing_else_is_left(net: Path, tmp_pa
 
 
 def test_a_file_that_is_not_there_cannot_be_pinned(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"cannot pin .*none\.pkl"):
+    with pytest.raises(ExportError, match=r"cannot pin .*none\.pkl"):
         pin(tmp_path / "none.pkl", tmp_path / "lock.json")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_named(net: Path, tmp_path: Path) -> None:
     (tmp_path / "lock.json").mkdir()
-    with pytest.raises(FetchError, match=re.escape(str(tmp_path / "lock.json"))):
+    with pytest.raises(ExportError, match=re.escape(str(tmp_path / "lock.json"))):
         pin(net, tmp_path / "lock.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock.json", "net.pkl"]
 
@@ -108,7 +109,7 @@ def test_a_lock_file_that_cannot_be_put_in_place_leaves_nothing_beside(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(net), "replace", full)
-    with pytest.raises(FetchError, match=r"cannot pin .*No space left"):
+    with pytest.raises(ExportError, match=r"cannot pin .*No space left"):
         pin(net, tmp_path / "lock.json")
     assert list(tmp_path.iterdir()) == [net]
 
@@ -135,10 +136,10 @@ def test_a_lock_file_that_cannot_be_put_in_place_leaves_nothing_beside(
 def test_what_is_no_lock_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "lock.json"
     path.write_text(text)
-    with pytest.raises(FetchError, match=f"lock file .*lock.json: .*{re.escape(message)}"):
+    with pytest.raises(ExportError, match=f"lock file .*lock.json: .*{re.escape(message)}"):
         read_lock(path)
 
 
 def test_a_lock_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"lock file .*none\.json: cannot be read"):
+    with pytest.raises(ExportError, match=r"lock file .*none\.json: cannot be read"):
         read_lock(tmp_path / "none.json")
