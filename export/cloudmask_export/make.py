@@ -110,9 +110,19 @@ def make(path: Path, order: Order, tell: Callable[[str], None] | None = None) ->
 
 def _manifest(builder: Builder, spec: ModelSpec, size: int) -> dict[str, Any]:
     family = builder.choice.family
-    made = item(spec, architecture=builder.choice.architecture, source=family.page, size=size)
+    architecture = _usual_name(builder.choice.architecture)
+    made = item(spec, architecture=architecture, source=family.page, size=size)
     made["properties"]["description"] = f"Trained on: {family.training_data}"
     return made
+
+
+def _usual_name(architecture: str) -> str:
+    """Say what people call an architecture: dynunet-regnety_006-13 is a U-Net on RegNetY."""
+    decoder, encoder, _bands = architecture.split("-")
+    return f"{_DECODERS[decoder]}, {encoder}"
+
+
+_DECODERS = {"dynunet": "U-Net (fastai's DynamicUnet)", "smp": "U-Net"}
 
 
 def _inside(builder: Builder, spec: ModelSpec) -> dict[str, Any]:

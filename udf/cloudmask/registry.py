@@ -188,7 +188,8 @@ def find(name: str | Path) -> Entry:
         for each in known().values()
     )
     raise ModelError(
-        f"unknown model {str(name)!r}; give the path of an .onnx file or one of\n{lines}"
+        f"unknown model {str(name)!r}; give the path of an .onnx file or one of\n{lines}\n"
+        "(CloudS2Mask and OmniCloudMask are made with `cloudmask fetch` or `cloudmask export`)"
     )
 
 

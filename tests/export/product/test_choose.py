@@ -139,6 +139,12 @@ def test_a_published_name_does_not_make_other_weights_right() -> None:
         choose(Path(PKL), hollow("dynunet-regnety_004-3"))
 
 
+def test_the_weights_of_its_sibling_are_refused_under_a_members_name() -> None:
+    regnety, _ = families()["omnicloudmask-v4"].members
+    with pytest.raises(WeightsError, match=r"not the weights of smp-regnety_004-3\. "):
+        choose(Path(regnety.file), hollow("smp-edgenext_small-3"))
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [

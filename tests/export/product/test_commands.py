@@ -124,6 +124,12 @@ def test_the_order_of_the_names_does_not_matter(
     assert [path.name for path, _ in asked] == V4
 
 
+def test_files_of_other_families_are_left_alone(asked: Any, tmp_path: Path) -> None:
+    placed(tmp_path, *(each.file for each in family("omnicloudmask-v3").members), *V4)
+    run([tmp_path], Order(folder=tmp_path, family="omnicloudmask-v4"), every=True)
+    assert [path.name for path, _ in asked] == V4
+
+
 def test_the_first_of_two_copies_is_taken(asked: Any, tmp_path: Path) -> None:
     placed(tmp_path / "a", *V4)
     placed(tmp_path / "b", *V4)

@@ -100,7 +100,7 @@ def test_the_manifest_says_what_it_was_trained_on_and_where_it_comes_from(export
     made = manifest(exported.folder)
     assert made["properties"]["description"].startswith("Trained on: CloudSEN12 High")
     assert "CC BY-NC" in made["properties"]["description"]
-    assert made["properties"]["mlm:architecture"] == "smp-regnety_004-3"
+    assert made["properties"]["mlm:architecture"] == "U-Net, regnety_004"
     assert [each["href"] for each in made["links"]] == [
         "https://github.com/DPIRD-DMA/OmniCloudMask"
     ]
@@ -163,7 +163,14 @@ def test_the_network_masks_a_cube_as_the_file_itself_answers(exported: Any) -> N
     assert len(np.unique(answer[0].argmax(axis=0))) > 1
 
 
-def test_its_own_test_is_an_image_of_all_classes_and_passes(exported: Any) -> None:
+def test_its_own_test_is_an_image_with_clouds_and_ground(exported: Any) -> None:
+    red = np.load(exported.folder / f"{NAME}.test-input.npy")[0]
+    assert red.min() > 0
+    assert 0.1 < (red > 3000).mean() < 0.9
+    assert 0.1 < (red < 1500).mean() < 0.9
+
+
+def test_its_own_test_has_an_answer_a_class_a_pixel_and_passes(exported: Any) -> None:
     kept = np.load(exported.folder / f"{NAME}.test-output.npy")
     image = np.load(exported.folder / f"{NAME}.test-input.npy")
     assert (image.shape, image.dtype) == ((3, 128, 128), np.uint16)
@@ -325,6 +332,26 @@ def test_the_steps_are_told_in_turn(exported: Any, tried: None, tmp_path: Path) 
     said: list[str] = []
     make(exported.source, Order(folder=tmp_path), said.append)
     assert said == ["reading the weights", "writing"]
+
+
+@pytest.mark.parametrize(("precision", "calibrate"), [("fp32", False), ("int8", True)])
+def test_imagery_is_taken_as_ordered_and_calibrated_with_only_if_need_be(
+    exported: Any, tmp_path: Path, precision: str, calibrate: bool,  # noqa: FBT001 - a fact
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    asked: list[Any] = []
+
+    def noted(spec: Any, *arguments: Any, **options: Any) -> None:
+        asked.extend([spec.name, *arguments, options])
+        raise OSError("enough")
+
+    monkeypatch.setattr(product, "tiles", noted)
+    some = (tmp_path / "a.tif", tmp_path / "b.tif")
+    order = Order(folder=tmp_path, precision=precision, imagery=some, preset="cdse")
+    with pytest.raises(OSError, match="enough"):
+        make(exported.source, order)
+    name = NAME if precision == "fp32" else f"{NAME}-{precision}"
+    assert asked == [name, some, "cdse", {"calibrate": calibrate}]
 
 
 # -- precisions -----------------------------------------------------------------------------

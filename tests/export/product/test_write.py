@@ -32,6 +32,14 @@ def test_nothing_appears_before_all_are_written(tmp_path: Path) -> None:
             assert not any((tmp_path / name).exists() for name in NAMES)
 
 
+def test_files_are_written_on_the_disk_where_they_will_be(tmp_path: Path) -> None:
+    with together([tmp_path / name for name in NAMES]) as places:
+        assert {place.parent.parent for place in places} == {tmp_path}
+        assert all(place.parent.name.startswith(".") for place in places)
+        for place in places:
+            place.write_text("new")
+
+
 def test_the_last_file_is_renamed_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed, original = [], Path.rename
 
