@@ -427,7 +427,8 @@ def test_reports_beside_networks_are_no_manifests(
     archive: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = archive("own") / FOLDER
-    (folder / "net.report.json").write_text("{}")
+    (folder / "net.report.json").write_text('{"name": "net"}')
+    (folder / "weights.lock.json").write_text('{"files": {}}')
     monkeypatch.setenv(HOME, str(folder))
     assert find("net").installed
 

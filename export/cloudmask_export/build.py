@@ -82,21 +82,24 @@ class Builder:
         )
 
 
+VARIANTS = {"fp16": ("fp16",), "int8": ("int8", "int8 in the decoder only")}
+"""Ways to make a network smaller, in the order in which they are tried."""
+
+
 def in_precision(
-    model: ModelProto, precision: str, tiles: Sequence[NDArray[np.float32]]
+    model: ModelProto, variant: str, tiles: Sequence[NDArray[np.float32]]
 ) -> ModelProto:
-    """Turn a network in float32 into the kind that is asked for.
+    """Turn a network in float32 into a smaller one.
 
     Args:
-        model: The network; changed if it is to be fp16.
-        precision: fp32, fp16 or int8.
+        model: The network; may be changed.
+        variant: One of `VARIANTS`.
         tiles: (band, y, x) reflectance each, to calibrate with.
     """
-    if precision == "int8":
-        return quantise(model, tiles)
-    if precision == "fp16":
+    if variant == "fp16":
         store_half(model.graph)
-    return model
+        return model
+    return quantise(model, tiles, encoder=variant == "int8")
 
 
 def with_manifest(model: ModelProto, manifest: str) -> bytes:

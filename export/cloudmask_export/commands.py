@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from cloudmask_export.make import Made, Order, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from cloudmask_export.families import Family
     from cloudmask_export.families.lock import Lock
@@ -48,6 +48,8 @@ def export_files(
     """
     say = tell or (lambda _words: None)
     paths = _members(files, order.family) if every else list(files)
+    for folder in filter(Path.is_dir, paths):
+        raise ExportError(f"{folder}: is a folder; name the files, or say --all --family NAME")
     made = []
     for number, path in enumerate(paths, start=1):
         title = f"{path.name} ({number} of {len(paths)}): " if len(paths) > 1 else f"{path.name}: "
@@ -94,7 +96,7 @@ def _files(wanted: Family, missing: list[str]) -> str:
 def _sentence(made: Made) -> str:
     report = made.report
     return (
-        f"{made.path}: {report.result.bytes / MEGA:.1f} MB, {report.result.precision}, "
+        f"{made.path}: {report.result.bytes / MEGA:.1f} MB, {report.result.kind}, "
         f"{report.result.seconds_per_megapixel:.2f} s per megapixel here; {_agreement(made)}"
     )
 

@@ -15,6 +15,7 @@ from cloudmask.classes import CLASSES
 from cloudmask.errors import OptionError
 from cloudmask_export.build import Builder
 from cloudmask_export.choose import choose
+from cloudmask_export.errors import ExportError
 from cloudmask_export.families.lock import shipped_lock
 from cloudmask_export.golden import golden
 from cloudmask_export.graph.fill import COUNTERS
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from cloudmask.spec import ModelSpec
 
-THRESHOLD = 99.0
-"""Per cent of pixels whose class must be that of the network in float32, if that is checked."""
 SUFFIXES = (
     ".onnx", ".test-input.npy", ".test-output.npy", ".report.json", ".report.md", ".json",
 )  # fmt: skip
@@ -88,7 +87,15 @@ def make(path: Path, order: Order, tell: Callable[[str], None] | None = None) ->
         ExportError: The weights are damaged or of another network, files are in the way, or the
             result does not agree with the weights as asked.
     """
-    say = tell or (lambda _words: None)
+    try:
+        return _make(path, order, tell or (lambda _words: None))
+    except ExportError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     say("reading the weights")
     weights = read_weights(path)
     builder = Builder(weights, choose(path, weights, order.family))
@@ -174,6 +181,7 @@ def _report(path: Path, builder: Builder, spec: ModelSpec, trial: Trial, precisi
             bytes=len(trial.content),
             precision=precision,
             seconds_per_megapixel=trial.seconds,
+            variant=trial.variant,
         ),
         tensors_used=len(weights.arrays) - len(unused),
         tensors_unused=unused,

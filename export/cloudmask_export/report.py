@@ -38,6 +38,13 @@ class Result:
     precision: str
     seconds_per_megapixel: float
     """Here, tiles of 256 pixels, one at a time."""
+    variant: str = ""
+    """Which way it was made smaller, if it was."""
+
+    @property
+    def kind(self) -> str:
+        """How its weights are stored and computed with, in words."""
+        return self.variant or self.precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +103,7 @@ def markdown(report: Report) -> str:
         ("classes", ", ".join(report.classes)),
         ("weights", f"`{source.file}` ({source.format}, {source.stored}, {source.bytes:,} bytes)"),
         ("sha256 of the weights", f"`{source.sha256}`, {_PUBLISHED[source.published]}"),
-        ("ONNX", f"`{result.file}` ({result.precision}, {result.bytes:,} bytes)"),
+        ("ONNX", f"`{result.file}` ({result.kind}, {result.bytes:,} bytes)"),
         ("sha256 of the ONNX", f"`{result.sha256}`"),
         ("tensors", _tensors(report)),
         ("rewritten against as written", _parity(report.rewrites)),

@@ -17,8 +17,11 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     """Refuse to replace files unless that is wanted.
 
     Raises:
-        ExportError: One of them exists.
+        ExportError: One of them exists, or their folder is a file.
     """
+    folder = paths[0].parent
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder}: is a file; name a folder for the results")
     found = [path for path in paths if path.exists()]
     if found and not force:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -192,23 +192,39 @@ def test_an_order_reaches_the_work_whole(
     assert (plain.threshold, plain.force) == (None, False)
 
 
-def test_check_asks_for_99_per_cent(
-    command: Command, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("asked", "threshold"),
+    [
+        ([], None),
+        (["--check"], 99.0),
+        (["--threshold", "98"], 98.0),
+        (["--threshold", "0"], 0.0),
+        (["--check", "--threshold", "98"], 98.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["export", "fetch"])
+def test_agreement_is_asked_for_by_either_option_99_per_cent_if_none_is_said(
+    command: Command, published: Path, name: str, asked: list[str], threshold: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     orders = []
-    monkeypatch.setattr(
-        "cloudmask_export.commands.make", lambda _path, order, _tell: orders.append(order)
-    )
-    with pytest.raises(AttributeError):  # there is nothing to say of what was not made
-        command("export", weights, "-o", "out", "--check")
-    assert [order.threshold for order in orders] == [99.0]
+
+    def noted(_path: Path, order: Any, _tell: Any) -> Any:
+        orders.append(order)
+        raise OSError("enough")
+
+    monkeypatch.setattr("cloudmask_export.commands.make", noted)
+    monkeypatch.setattr(fetching, "fetch", lambda *_, **__: [published / FILES[0]])
+    given = published / FILES[0] if name == "export" else "omnicloudmask-v4"
+    command(name, given, "-o", "out", *asked)
+    assert [order.threshold for order in orders] == [threshold]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["none.pth"], "none.pth: there is no such file"),
-        (["."], "is a folder: name a weight file within it"),
+        (["."], "is a folder; name the files, or say --all"),
         (["text.pth"], "text.pth: is no weight file that can be read"),
         (["{weights}", "--family", "clouds2mask-20m"], "it lacks "),
         (["{weights}", "--family", "omnicloud"], "unknown family 'omnicloud'"),
@@ -368,6 +384,32 @@ def test_networks_go_where_they_are_known_by_name(
     assert find(NAMES[0]).path == tmp_path / "own" / f"{NAMES[0]}.onnx"
     table = command("models").out
     assert all(name in "".join(table.split()) for name in NAMES)
+
+
+@pytest.mark.usefixtures("offline")
+def test_an_order_to_fetch_reaches_the_work_whole_in_the_folder_that_is_named(
+    command: Command, held: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+
+    def noted(_path: Path, order: Any, _tell: Any) -> Any:
+        orders.append(order)
+        raise OSError("enough")
+
+    monkeypatch.setattr("cloudmask_export.commands.make", noted)
+    monkeypatch.setenv("CLOUDMASK_MODELS", str(held.parent / "own"))
+    command(
+        "fetch", "omnicloudmask-v4", "-o", "mine", "--precision", "int8", "--imagery", "a.tif",
+        "--preset", "cdse", "--check", "--threshold", "97.5", "--force",
+    )  # fmt: skip
+    command("fetch", "omnicloudmask-v4", "-o", "mine")
+    full, plain = orders
+    assert (full.folder, full.family, full.precision) == (Path("mine"), "omnicloudmask-v4", "int8")
+    assert (full.imagery, full.preset) == ((Path("a.tif"),), "cdse")
+    assert (full.threshold, full.force) == (97.5, True)
+    assert (plain.precision, plain.imagery, plain.threshold, plain.force) == (
+        "fp32", (), None, False,
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("offline")

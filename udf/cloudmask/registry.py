@@ -8,6 +8,7 @@ is any local `.onnx` file with its manifest beside it (`net.json` or `net.onnx.j
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -29,8 +30,6 @@ FOLDER = "cloudmask_models"
 """Name of folders on `sys.path` that hold networks beside their manifests."""
 HOME = "CLOUDMASK_MODELS"
 """Environment variable: the user's own folder of networks; empty for none."""
-REPORT = ".report.json"
-"""What the names of files beside a network end with that are no manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +141,17 @@ def _known(
     folder, specs = _own()
     own = {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
     files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
-    found = [_archived(file) for file in files if not file.name.endswith(REPORT)]
+    found = [_archived(file) for file in files if _may_be_manifest(file)]
     return own, {entry.spec.name: entry for entry in reversed(found)}
+
+
+def _may_be_manifest(file: Path) -> bool:
+    """Tell reports and lock files from manifests; what is no JSON may be a damaged one."""
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(content, dict) or content.get("type") == "Feature"
 
 
 def _archived(manifest: Path) -> Entry:

@@ -34,13 +34,21 @@ class _Tiles:
         return None if tile is None else {self._name: tile[None]}
 
 
-def quantise(model: ModelProto, tiles: Sequence[NDArray[np.float32]]) -> ModelProto:
+ENCODERS = ("encoder.", "layers.0.")
+"""What the names of an encoder's weights begin with: segmentation-models-pytorch's, fastai's."""
+
+
+def quantise(
+    model: ModelProto, tiles: Sequence[NDArray[np.float32]], *, encoder: bool = True
+) -> ModelProto:
     """Quantise a network's convolutions.
 
     Args:
         model: The network in float32, batch normalisation folded.
         tiles: (band, y, x) reflectance each; what it sees of values between its layers decides
             their ranges.
+        encoder: Whether the encoder's are quantised as well as the decoder's. Some encoders lose
+            much by it and cost little of the time.
 
     Returns:
         A network with the same input and output, about a quarter of the size.
@@ -66,6 +74,7 @@ def quantise(model: ModelProto, tiles: Sequence[NDArray[np.float32]]) -> ModelPr
                 _Tiles(model.graph.input[0].name, tiles),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
+                nodes_to_exclude=[] if encoder else _of_the_encoder(model),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -74,6 +83,14 @@ def quantise(model: ModelProto, tiles: Sequence[NDArray[np.float32]]) -> ModelPr
             return onnx.load(target)
     finally:
         logging.getLogger().removeFilter(_no_advice)
+
+
+def _of_the_encoder(model: ModelProto) -> list[str]:
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.input[1].startswith(ENCODERS)
+    ]
 
 
 def _no_advice(record: logging.LogRecord) -> bool:

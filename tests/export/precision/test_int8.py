@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto
 
 from cloudmask_export.families import family
 from cloudmask_export.graph import network
@@ -88,3 +89,12 @@ def test_it_leaves_the_log_as_it_was(exact: ModelProto) -> None:
     before = list(logging.getLogger().filters)
     quantise(exact, tiles(1))
     assert logging.getLogger().filters == before
+
+
+def test_the_encoder_can_be_left_as_it_is(exact: ModelProto) -> None:
+    graph = quantise(exact, tiles(2), encoder=False).graph
+    kept = {each.name for each in graph.initializer if each.data_type == TensorProto.FLOAT}
+    kernels = {n.input[1] for n in exact.graph.node if n.op_type == "Conv"}
+    encoder = {name for name in kernels if name.startswith("encoder.")}
+    assert encoder <= kept
+    assert not (kernels - encoder) & kept

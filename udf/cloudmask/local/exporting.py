@@ -33,6 +33,8 @@ FETCH_EXAMPLES = (
 VERIFY_EXAMPLES = "Examples: [bold]cloudmask verify networks[/bold]"
 WEIGHTS = "weights"
 """Folder within that of the networks where fetched weights are kept."""
+DEFAULT_THRESHOLD = 99.0
+"""Per cent of pixels."""
 MISSING = "this needs more packages: pip install 'openeo-cloudmask[local,export]'"
 
 
@@ -67,8 +69,8 @@ _Check = Annotated[
     ),
 ]
 _Threshold = Annotated[
-    float,
-    typer.Option(min=0, max=100, help="Per cent of pixels that must agree under --check."),
+    float | None,
+    typer.Option(min=0, max=100, help="The same, and how many per cent of pixels must agree: 99."),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 _Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
@@ -97,7 +99,7 @@ def export(
     imagery: _Imagery = None,
     preset: _Preset = PresetName("dn"),
     check: _Check = False,
-    threshold: _Threshold = 99.0,
+    threshold: _Threshold = None,
     force: _Force = False,
     quiet: _Quiet = False,
 ) -> None:
@@ -114,10 +116,15 @@ def export(
         stop(1, f"{error}; {MISSING}")
     order = Order(
         folder=output, family=family, precision=precision.value, imagery=tuple(imagery or ()),
-        preset=preset.value, threshold=threshold if check else None, force=force,
+        preset=preset.value, threshold=_asked(threshold, check=check), force=force,
     )  # fmt: skip
     with stoppable(), spinner(quiet=quiet) as tell:
         _export(export_files(files, order, every=every, tell=tell), quiet=quiet)
+
+
+def _asked(threshold: float | None, *, check: bool) -> float | None:
+    """Say which agreement is asked for: none, the usual one, or what the user says."""
+    return DEFAULT_THRESHOLD if check and threshold is None else threshold
 
 
 def _export(lines: Iterable[str], *, quiet: bool) -> None:
@@ -143,7 +150,7 @@ def fetch(
     imagery: _Imagery = None,
     preset: _Preset = PresetName("dn"),
     check: _Check = False,
-    threshold: _Threshold = 99.0,
+    threshold: _Threshold = None,
     lock: Annotated[
         Path | None,
         typer.Option(
@@ -174,7 +181,7 @@ def fetch(
         stop(2, "--pin: say which file with --lock FILE; it is made if absent")
     order = Order(
         folder=_folder(output), precision=precision.value, imagery=tuple(imagery or ()),
-        preset=preset.value, threshold=threshold if check else None, force=force,
+        preset=preset.value, threshold=_asked(threshold, check=check), force=force,
     )  # fmt: skip
     with stoppable():
         with byte_bars(quiet=quiet) as bars:
