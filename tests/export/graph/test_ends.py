@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
@@ -54,11 +53,11 @@ def test_the_tiles_of_a_batch_are_scored_each_by_itself(small: Small, run: Run) 
     np.testing.assert_allclose(run(model, tiles), alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 0.7323, 1.3])
-def test_a_constant_band_becomes_zero(small: Small, run: Run, value: float) -> None:
+@given(value=st.floats(0, 1.5, width=32), height=st.integers(90, 300))
+def test_a_constant_band_becomes_zero(small: Small, run: Run, value: float, height: int) -> None:
     model = nothing(small)
     normalise(model.graph, PatchNormalisation())
-    tile = np.random.default_rng(0).random((1, 3, 256, 256)).astype(np.float32)
+    tile = np.random.default_rng(0).random((1, 3, height, 201)).astype(np.float32)
     tile[:, 1] = value
     np.testing.assert_allclose(run(model, tile)[:, 1], 0, atol=1e-5)
 

@@ -75,6 +75,12 @@ def test_only_the_heads_first_axis_is_free(random_weights: Draw) -> None:
     assert [each.split(" ")[0] for each in found.misshapen] == [head]
 
 
+def test_the_first_axis_of_another_tensor_is_not_free(arrays: Arrays) -> None:
+    arrays[STEM] = arrays[STEM][:-1]
+    found = compare(load_skeleton(NAME), arrays)
+    assert found.misshapen == (f"{STEM} (31, 3, 3, 3) instead of (32, 3, 3, 3)",)
+
+
 def test_nothing_is_half_filled_when_it_is_refused(arrays: Arrays) -> None:
     skeleton = load_skeleton(NAME)
     before = skeleton.SerializeToString()

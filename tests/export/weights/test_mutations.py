@@ -77,6 +77,6 @@ def test_a_damaged_structure_of_the_real_network_is_refused_or_followed(
     path = tmp_path / "data.pkl"
     path.write_bytes(weight_files.structure(layout)[0])
 
-    counts = outcomes(path, 500, "structure")
+    counts = outcomes(path, 100, "structure")
 
     assert counts.keys() == {"refused", "read"}
