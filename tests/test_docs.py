@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
@@ -83,15 +82,12 @@ def workplace(
 
 
 def write_family(folder: Path, weight_files: Any, random_weights: Any) -> None:
-    """Write what `cloudmask fetch omnicloudmask-v4` would download, and a lock file for it."""
+    """Write what `cloudmask fetch omnicloudmask-v4` would download."""
     weights = folder / "networks" / "weights"
     weights.mkdir(parents=True)
-    pins = {}
     for member in family("omnicloudmask-v4").members:
         path = weights / member.file
         weight_files.write_safetensors(path, random_weights(member.architecture))
-        pins[member.file] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    (folder / "weights.lock.json").write_text(json.dumps({"files": pins}), "utf-8")
 
 
 def write_collection(path: Path, scene: Scene) -> None:

@@ -433,6 +433,16 @@ def test_reports_beside_networks_are_no_manifests(
     assert find("net").installed
 
 
+def test_a_damaged_manifest_among_the_users_own_is_left_out_with_a_warning(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = archive("own") / FOLDER
+    (folder / "junk.json").write_text("junk")
+    monkeypatch.setenv(HOME, str(folder))
+    with pytest.warns(UserWarning, match=r"junk\.json: manifest: not a readable .*; left out"):
+        assert find("net").installed
+
+
 def test_weights_beside_networks_are_no_networks(
     archive: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from cloudmask_export.errors import ExportError
+from cloudmask_export.errors import AlreadyMadeError, ExportError
 from cloudmask_export.families import by_file_name, families, family
 from cloudmask_export.families.lock import pin, read_lock, shipped_lock
 from cloudmask_export.make import Made, Order, make
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Locks", "Order", "catalogue", "export_files", "fetched"]
 
 MEGA = 1e6
+UNPINNED = "no lock file knows its hash"
+"""Part of what is said of a file that is about to be pinned."""
 
 
 def export_files(
@@ -30,6 +32,7 @@ def export_files(
     order: Order,
     *,
     every: bool = False,
+    resume: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[str]:
     """Export weight files one after the other.
@@ -38,6 +41,7 @@ def export_files(
         files: Weights; folders of them if `every`.
         order: How.
         every: Take all files of the order's family from the folders.
+        resume: Leave out what is there already, whole and made of the same weights.
         tell: Called with a few words before each step.
 
     Yields:
@@ -50,13 +54,20 @@ def export_files(
     paths = _members(files, order.family) if every else list(files)
     for folder in filter(Path.is_dir, paths):
         raise ExportError(f"{folder}: is a folder; name the files, or say --all --family NAME")
-    made = []
+    networks = []
     for number, path in enumerate(paths, start=1):
         title = f"{path.name} ({number} of {len(paths)}): " if len(paths) > 1 else f"{path.name}: "
-        made.append(make(path, order, _prefixed(title, say)))
-        yield _sentence(made[-1])
+        try:
+            made = make(path, order, _prefixed(title, say))
+            networks.append(made.path)
+            yield _sentence(made)
+        except AlreadyMadeError as error:
+            if not (resume or every):
+                raise
+            networks.append(error.network)
+            yield f"{error.network}: is there already, made of these weights"
     say("")
-    yield _how_to_use(made)
+    yield _how_to_use(networks)
 
 
 def _prefixed(title: str, say: Callable[[str], None]) -> Callable[[str], None]:
@@ -101,21 +112,31 @@ def _sentence(made: Made) -> str:
     )
 
 
+_DOUBT = "; its weights are NOT the published file of that name"
+
+
 def _agreement(made: Made) -> str:
     report = made.report
+    doubt = _DOUBT if report.source.published is False else ""
     if report.precision is None:
-        return f"probabilities within {report.rewrites.largest:.0e} of the authors' graph"
-    return f"{100 * report.precision.equal:.2f} % of pixels have the class of fp32"
+        return f"probabilities within {report.rewrites.largest:.0e} of the authors' graph{doubt}"
+    return f"{100 * report.precision.equal:.2f} % of pixels have the class of fp32{doubt}"
 
 
-def _how_to_use(made: Sequence[Made]) -> str:
-    folder = made[0].path.parent
-    models = " ".join(f"-m {quote(str(each.path))}" for each in made)
-    together = " (an ensemble; one alone is faster)" if len(made) > 1 else ""
+def _how_to_use(networks: Sequence[Path]) -> str:
+    folder = networks[0].parent
+    models = " ".join(f"-m {quote(str(each))}" for each in networks)
+    together = " (an ensemble; one alone is faster)" if len(networks) > 1 else ""
     return (
         f"check them anywhere: cloudmask verify {quote(str(folder))}\n"
         f"use{together}: cloudmask mask S2.tif -o mask.tif {models}"
     )
+
+
+AFTER_CATALOGUE = (
+    "all under MIT; the labels they were trained on have licences of their own, CloudSEN12's is "
+    "CC BY-NC 4.0\nget one: cloudmask fetch NAME"
+)
 
 
 def catalogue() -> Iterator[str]:
@@ -126,7 +147,7 @@ def catalogue() -> Iterator[str]:
         count = f"{len(each.members)} networks{size}" if each.members else "your own weights"
         yield (
             f"{each.name}: {each.title}; {len(each.bands)} bands, {len(each.classes)} classes, "
-            f"{each.pixel_size:g} m, {count}, {each.licence}"
+            f"{each.pixel_size:g} m, {count}"
         )
 
 
@@ -158,11 +179,17 @@ def fetched(name: str, folder: Path, locks: Locks, progress: Progress) -> list[P
     # Not above: exporting needs neither pooch nor a connection.
     from cloudmask_export.fetch import fetch
 
-    paths = fetch(family(name), folder, lock=locks.read(), progress=progress, say=_warn)
+    say = _warn_but_of_pins if locks.pin else _warn
+    paths = fetch(family(name), folder, lock=locks.read(), progress=progress, say=say)
     if locks.pin and locks.own is not None:
         for path in paths:
             pin(path, locks.own)
     return paths
+
+
+def _warn_but_of_pins(sentence: str) -> None:
+    if UNPINNED not in sentence:
+        _warn(sentence)
 
 
 def _warn(sentence: str) -> None:

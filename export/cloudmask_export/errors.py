@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudmask.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ExportError(ModelError):
     """A network cannot be made from these weights, or is not what its report says."""
+
+
+class AlreadyMadeError(ExportError):
+    """The very network is there already, whole, made of the same weights."""
+
+    def __init__(self, network: Path, message: str) -> None:
+        super().__init__(message)
+        self.network = network
 
 
 class WeightsError(ExportError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from cloudmask.classes import CLASSES
 from cloudmask.errors import OptionError
 from cloudmask_export.build import Builder
 from cloudmask_export.choose import choose
-from cloudmask_export.errors import ExportError
+from cloudmask_export.errors import AlreadyMadeError, ExportError
 from cloudmask_export.families.lock import shipped_lock
 from cloudmask_export.golden import golden
 from cloudmask_export.graph.fill import COUNTERS
@@ -25,11 +26,10 @@ from cloudmask_export.report import Report, Result, Source, markdown
 from cloudmask_export.tiles import tiles
 from cloudmask_export.trial import Trial, try_out
 from cloudmask_export.weights import read_weights
-from cloudmask_export.write import refuse_existing, together
+from cloudmask_export.write import is_made, refuse_existing, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cloudmask.spec import ModelSpec
 
@@ -90,7 +90,7 @@ def make(path: Path, order: Order, tell: Callable[[str], None] | None = None) ->
     try:
         return _make(path, order, tell or (lambda _words: None))
     except ExportError as error:
-        if str(path) in str(error):
+        if isinstance(error, AlreadyMadeError) or str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
 
@@ -101,7 +101,7 @@ def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     builder = Builder(weights, choose(path, weights, order.family))
     name = builder.choice.name + ("" if order.precision == "fp32" else f"-{order.precision}")
     paths = [order.folder / f"{name}{suffix}" for suffix in SUFFIXES]
-    refuse_existing(paths, force=order.force)
+    _refuse_existing(paths, weights.sha256, order)
     spec = builder.spec(name, order.precision)
     int8 = order.precision == "int8"
     chosen = tiles(spec, order.imagery, order.preset, calibrate=int8)
@@ -115,11 +115,24 @@ def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     return Made(spec, paths[0], report)
 
 
+def _refuse_existing(paths: list[Path], weights: str, order: Order) -> None:
+    try:
+        refuse_existing(paths, force=order.force)
+    except ExportError as error:
+        network, report = paths[0], paths[SUFFIXES.index(".report.json")]
+        if all(map(Path.exists, paths)) and is_made(network, report, weights):
+            raise AlreadyMadeError(network, str(error)) from error
+        raise
+
+
 def _manifest(builder: Builder, spec: ModelSpec, size: int) -> dict[str, Any]:
     family = builder.choice.family
     architecture = _usual_name(builder.choice.architecture)
     made = item(spec, architecture=architecture, source=family.page, size=size)
-    made["properties"]["description"] = f"Trained on: {family.training_data}"
+    made["properties"] |= {
+        "description": f"Trained on: {family.training_data}",
+        "cloudmask:weights": builder.weights.sha256,
+    }
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +13,16 @@ from cloudmask_export.errors import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+def is_made(network: Path, report: Path, weights: str) -> bool:
+    """Tell whether a network is there whole and was made of weights with this sha256."""
+    try:
+        found = json.loads(report.read_bytes())
+        digest = hashlib.sha256(network.read_bytes()).hexdigest()
+        return bool(found["source"]["sha256"] == weights and found["result"]["sha256"] == digest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:

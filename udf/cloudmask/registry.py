@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -141,7 +142,7 @@ def _known(
     folder, specs = _own()
     own = {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
     files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
-    found = [_archived(file) for file in files if _may_be_manifest(file)]
+    found = [entry for file in files if _may_be_manifest(file) for entry in _readable(file)]
     return own, {entry.spec.name: entry for entry in reversed(found)}
 
 
@@ -152,6 +153,20 @@ def _may_be_manifest(file: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return True
     return not isinstance(content, dict) or content.get("type") == "Feature"
+
+
+def _readable(manifest: Path) -> list[Entry]:
+    """Read a manifest; one among the user's own that cannot be read is left out with a warning.
+
+    An archive's must be right: nobody would see the warning.
+    """
+    try:
+        return [_archived(manifest)]
+    except (ModelError, OSError) as error:
+        if manifest.parent != home():
+            raise
+        warnings.warn(f"{error}; left out", stacklevel=2)
+        return []
 
 
 def _archived(manifest: Path) -> Entry:

@@ -186,10 +186,10 @@ def test_the_catalogue_has_a_line_a_family() -> None:
     lines = dict(line.split(": ", 1) for line in catalogue())
     assert list(lines) == list(families())
     assert lines["clouds2mask-20m"] == (
-        "CloudS2Mask, 20 m; 13 bands, 4 classes, 20 m, 2 networks, 251 MB, MIT"
+        "CloudS2Mask, 20 m; 13 bands, 4 classes, 20 m, 2 networks, 251 MB"
     )
-    assert lines["omnicloudmask-v4"].endswith("3 bands, 4 classes, 10 m, 2 networks, MIT")
-    assert lines["clouds2mask-20m-3c"].endswith("3 classes, 20 m, your own weights, MIT")
+    assert lines["omnicloudmask-v4"].endswith("3 bands, 4 classes, 10 m, 2 networks")
+    assert lines["clouds2mask-20m-3c"].endswith("3 classes, 20 m, your own weights")
 
 
 def written_lock(path: Path, **files: str) -> Path:
@@ -241,8 +241,7 @@ def test_files_that_nobody_pinned_are_warned_of_each_once(held: Path) -> None:
 
 
 def test_pinned_files_are_not_warned_of(held: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="no lock file knows its hash"):
-        fetched(held, Locks(tmp_path / "lock.json", pin=True))
+    fetched(held, Locks(tmp_path / "lock.json", pin=True))
     fetched(held, Locks(tmp_path / "lock.json"))
     assert set(json.loads((tmp_path / "lock.json").read_text())["files"]) == set(V4)
 
@@ -266,3 +265,42 @@ def test_a_file_of_another_hash_is_not_taken(
     with pytest.raises(FetchError, match=r"is there, but its sha256 is \w+ where the lock file"):
         fetched(held, Locks(lock))
     assert sorted(path.name for path in held.iterdir()) == sorted(V4)
+
+
+def test_what_is_there_already_is_left_out_when_resumed(exported: Any, folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    line, *_, use = run([exported.source], Order(folder=folder), resume=True)
+    assert line == f"{folder / exported.made.path.name}: is there already, made of these weights"
+    assert str(folder / exported.made.path.name) in use
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_nothing_is_left_out_unless_resumed(exported: Any, folder: Path) -> None:
+    with pytest.raises(ExportError, match="exists already; say --force"):
+        run([exported.source], Order(folder=folder))
+
+
+@pytest.mark.parametrize("damage", ["network", "report", "manifest"])
+def test_what_is_there_but_not_whole_is_not_taken_for_done(
+    exported: Any, folder: Path, damage: str
+) -> None:
+    network = folder / exported.made.path.name
+    report = network.with_suffix(".report.json")
+    if damage == "network":
+        network.write_bytes(network.read_bytes()[:-1])
+    elif damage == "report":
+        report.write_text(report.read_text("utf-8").replace('"sha256": "', '"sha256": "0', 1))
+    else:
+        network.with_suffix(".json").unlink()
+    with pytest.raises(ExportError, match="exists already; say --force"):
+        run([exported.source], Order(folder=folder), resume=True)
+
+
+def test_weights_that_are_not_the_published_ones_are_told(
+    exported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = exported.made.report
+    strange = replace(report, source=replace(report.source, published=False))
+    monkeypatch.setattr(commands, "make", lambda *_: replace(exported.made, report=strange))
+    line, *_ = run([tmp_path / "a.pth"], Order(folder=tmp_path))
+    assert line.endswith("its weights are NOT the published file of that name")

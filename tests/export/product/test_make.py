@@ -100,6 +100,8 @@ def test_the_manifest_says_what_it_was_trained_on_and_where_it_comes_from(export
     made = manifest(exported.folder)
     assert made["properties"]["description"].startswith("Trained on: CloudSEN12 High")
     assert "CC BY-NC" in made["properties"]["description"]
+    weights = hashlib.sha256(exported.source.read_bytes()).hexdigest()
+    assert made["properties"]["cloudmask:weights"] == weights
     assert made["properties"]["mlm:architecture"] == "U-Net, regnety_004"
     assert [each["href"] for each in made["links"]] == [
         "https://github.com/DPIRD-DMA/OmniCloudMask"

@@ -217,7 +217,10 @@ def _tested(entry: Entry) -> str:
 
     if not entry.installed:
         return "-"
-    found = self_test(entry)
+    try:
+        found = self_test(entry)
+    except CloudmaskError as error:
+        return f"{FAILED}: {error}"
     if found is None:
         return "has none"
     return f"{'good' if found.good else FAILED}: {100 * found.changed:.2f} % differ"

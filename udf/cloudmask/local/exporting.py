@@ -15,7 +15,7 @@ from cloudmask.local.progress import byte_bars, spinner
 from cloudmask.registry import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 PresetName = StrEnum("PresetName", list(PRESETS))  # type: ignore[misc]
 
@@ -50,7 +50,8 @@ _Precision = Annotated[
     PrecisionName,
     typer.Option(
         help="fp32; fp16: half the size, the same speed, hardly a pixel differs; int8: a quarter "
-        "of the size, often twice as fast, some pixels differ (the report says how many)."
+        "of the size at best, faster where the processor has 8-bit instructions, some pixels "
+        "differ (the report says how many)."
     ),
 ]
 _Imagery = Annotated[
@@ -119,7 +120,7 @@ def export(
         preset=preset.value, threshold=_asked(threshold, check=check), force=force,
     )  # fmt: skip
     with stoppable(), spinner(quiet=quiet) as tell:
-        _export(export_files(files, order, every=every, tell=tell), quiet=quiet)
+        _export(export_files(files, order, every=every, tell=tell), tell, quiet=quiet)
 
 
 def _asked(threshold: float | None, *, check: bool) -> float | None:
@@ -127,9 +128,10 @@ def _asked(threshold: float | None, *, check: bool) -> float | None:
     return DEFAULT_THRESHOLD if check and threshold is None else threshold
 
 
-def _export(lines: Iterable[str], *, quiet: bool) -> None:
+def _export(lines: Iterable[str], tell: Callable[[str], None], *, quiet: bool) -> None:
     for line in lines:
         if not quiet:
+            tell("")  # hides the spinner, else both stand on one line
             say(line)
 
 
@@ -170,11 +172,18 @@ def fetch(
     Internet, put them there yourself; the message says which, and where they come from.
     """
     try:
-        from cloudmask_export.commands import Locks, Order, catalogue, export_files, fetched
+        from cloudmask_export.commands import (
+            AFTER_CATALOGUE,
+            Locks,
+            Order,
+            catalogue,
+            export_files,
+            fetched,
+        )
     except ImportError as error:
         stop(1, f"{error}; {MISSING}")
     if name is None:
-        for line in catalogue():
+        for line in (*catalogue(), AFTER_CATALOGUE):
             say(line)
         return
     if pin and lock is None:
@@ -187,7 +196,8 @@ def fetch(
         with byte_bars(quiet=quiet) as bars:
             files = fetched(name, order.folder / WEIGHTS, Locks(lock, pin=pin), bars)
         with spinner(quiet=quiet) as tell:
-            _export(export_files(files, replace(order, family=name), tell=tell), quiet=quiet)
+            order = replace(order, family=name)
+            _export(export_files(files, order, resume=True, tell=tell), tell, quiet=quiet)
 
 
 def _folder(output: Path | None) -> Path:

@@ -71,7 +71,11 @@ def spinner(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     with Console(stderr=True).status("") as status:
 
         def tell(words: str) -> None:
-            status.update(f"{words} ..." if words else "")
+            if words:
+                status.update(Text(f"{words} ...", no_wrap=True, overflow="ellipsis"))
+                status.start()
+            else:
+                status.stop()
 
         yield tell
 
