@@ -55,8 +55,8 @@ $(VENV)/.%: pyproject.toml $(VENV)/.run
 demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it (demo/)
 	$(BIN)/cloudmask demo --output demo
 
-test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
+	$(BIN)/python -m pytest --ignore=tests/export/torch
 
 test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
 	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest tests/export/torch
