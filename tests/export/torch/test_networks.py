@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TOLERANCE = 1e-4
 """Of a probability."""
 TIE = 1e-4
-"""Where the authors' two best classes are nearer than this, rounding decides between them: each may
-be off by half of it, and their own network in float64 differs from itself in float32 by as much.
-Almost no pixel is."""
+"""Where the authors' two best classes are nearer than this, rounding decides between them: each
+may be off by half of it, and their own network in float64 differs from itself in float32 by as
+much. Almost no pixel is."""
 
 
 def fitting(architecture: str) -> Family:
