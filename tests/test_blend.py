@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cloudmask.bands import PRESETS
 from cloudmask.blend import BlendStitcher, CropStitcher, RowBand, make_stitcher, ramp
 from cloudmask.ensemble import Ensemble
-from cloudmask.scene import ArraySource, Plan, predict_rows
+from cloudmask.scene import Plan, predict_rows
+from cloudmask.source import ArraySource
 from cloudmask.testing import FakeModel, constant, identity
 from cloudmask.windows import Span, Stitch, Tiling, plan_axis
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -450,6 +451,50 @@ def test_too_little_memory_names_the_job_option(
     monkeypatch.setattr(module, "answered", fail)
     with pytest.raises(WorkerError, match="raise the job option python-memory"):
         mask_chunk(scene(40, 40), {"model": str(tiny_network)})
+
+
+def test_out_of_memory_tells_what_was_expected(
+    tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "answered", fail)
+    with pytest.raises(WorkerError, match=r"out of memory \(.*, about \d+ MiB of memory were exp"):
+        mask_chunk(scene(40, 40), {"model": str(tiny_network)})
+
+
+def test_a_cap_that_is_too_small_is_refused_before_the_network_is_opened(
+    tiny_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        pytest.fail("a network was opened")
+
+    monkeypatch.setattr("cloudmask.registry.load_onnx", opened)
+    with pytest.raises(OptionError, match="memory of 64 MiB is not enough"):
+        mask_chunk(scene(40, 40), {"model": str(tiny_network), "memory_mb": 64})
+
+
+def test_a_later_chunk_may_be_too_large_for_the_cap(tiny_network: Path) -> None:
+    first = scene(40, 40)
+    later = xr.DataArray(np.zeros((4, 2000, 2000), "f4"), {"bands": BANDS}, first.dims)
+    context = {"model": str(tiny_network), "chunk_overlap": 4, "layout": "probabilities"}
+    # What it takes at least, from the refusal itself.
+    with pytest.raises(OptionError, match="are needed") as refused:
+        mask_chunk(first, context | {"memory_mb": 1})
+    needed = re.search(r"about (\d+) MiB are needed", str(refused.value))
+    assert needed
+    enough = context | {"memory_mb": int(needed[1]) + 64}
+    assert mask_chunk(first, enough).shape == (6, 40, 40)
+    with pytest.raises(OptionError, match=r"is not enough.*smaller chunks"):
+        mask_chunk(later, enough)
+
+
+def test_a_cap_changes_no_answer(tiny_network: Path) -> None:
+    cube, context = scene(), {"model": str(tiny_network)}
+    xr.testing.assert_identical(
+        mask_chunk(cube, context), mask_chunk(cube, context | {"memory_mb": 2**16})
+    )
 
 
 def test_a_package_that_is_not_there_names_the_archive(

@@ -19,6 +19,7 @@ from cloudmask.classes import (
     classify,
     code_of,
     dilate,
+    most_probable,
 )
 from cloudmask.errors import OptionError
 
@@ -228,3 +229,29 @@ def test_the_argument_is_not_changed() -> None:
     classes = np.array([[0, 1, 0]], np.uint8)
     dilate(classes, (1,), 2)
     assert classes.tolist() == [[0, 1, 0]]
+
+
+# -- the most probable class ----------------------------------------------------------------
+
+
+@given(
+    channels=st.integers(1, 6),
+    shape=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    seed=st.integers(0, 99),
+    steps=st.sampled_from([2, 5, 1000]),
+)
+def test_the_most_probable_channel_is_numpys_argmax_ties_included(
+    channels: int, shape: tuple[int, int], seed: int, steps: int
+) -> None:
+    draw = np.random.default_rng(seed).integers(0, steps, (channels, *shape))
+    chances = (draw / steps).astype(np.float32)
+    found = most_probable(chances)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, chances.argmax(axis=0))
+
+
+def test_finding_the_most_probable_channel_leaves_the_probabilities_alone() -> None:
+    chances = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    before = chances.copy()
+    most_probable(chances)
+    np.testing.assert_array_equal(chances, before)

@@ -11,8 +11,8 @@ from cloudmask.bands import PRESETS, Preset
 from cloudmask.classes import Output
 from cloudmask.context import KEYS, Context, parse_context
 from cloudmask.errors import OptionError
-from cloudmask.model import Runtime
 from cloudmask.options import Options
+from cloudmask.runtime import Runtime
 
 EVERY_KEY: dict[str, Any] = {
     "model": ["ukis-4b-l1c", "ukis-4b-l2a"],
@@ -31,6 +31,8 @@ EVERY_KEY: dict[str, Any] = {
     "adaptive": False,
     "batch": 2,
     "threads": 1,
+    "provider": "openvino",
+    "memory_mb": 2048,
     "chunk_overlap": [32, 64],
     "deps": ["here"],
 }
@@ -60,7 +62,8 @@ def test_every_key_reaches_the_options() -> None:
         batch=2,
         pixel_size=10,
         output=Output(layout="probabilities", masked=(1, 3), dilate=40),
-        runtime=Runtime(threads=1),
+        memory=2 * 2**30,
+        runtime=Runtime(threads=1, provider="openvino"),
     )
 
 
@@ -113,6 +116,9 @@ def test_what_contradicts_itself_is_refused(given: dict[str, Any], why: str) -> 
         ({"stitch": "glue"}, "stitch='glue': choose one of crop, blend"),
         ({"tta": 8}, "tta depth=8: must be from 0"),
         ({"batch": 0}, "batch=0: must be 1 or more"),
+        ({"provider": "tpu"}, "provider='tpu': choose one of cpu, cuda"),
+        ({"memory_mb": 0}, "memory_mb=0: must be 1 or more"),
+        ({"memory_mb": "1GiB"}, "memory_mb='1GiB': must be a whole number"),
     ],
 )
 def test_a_value_that_cannot_work_is_named(given: dict[str, Any], why: str) -> None:

@@ -11,11 +11,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudmask import scene
+from cloudmask import source
 from cloudmask.augment import TTA
 from cloudmask.bands import Preset
 from cloudmask.classes import LAYOUT_BANDS, Output
-from cloudmask.cube import mask_clouds
+from cloudmask.cube import extent, mask_clouds
 from cloudmask.errors import BandError, CloudmaskError, CubeError, OptionError, PresetWarning
 from cloudmask.options import Options
 from cloudmask.testing import (
@@ -266,7 +266,7 @@ def test_no_task_sees_more_than_a_chunk_and_its_halo(
     stitch: Stitch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, ...]] = []
-    plain = scene.ArraySource
+    plain = source.ArraySource
 
     def watched(array: NDArray[np.generic]) -> Any:
         seen.append(array.shape[1:])
@@ -801,3 +801,36 @@ def test_a_dataset_keeps_its_grid_mapping_and_has_bands_after_time() -> None:
     assert answer.encoding["grid_mapping"] == "crs"
     assert answer.attrs["grid_mapping"] == "crs"
     assert int(answer.crs) == 32633
+
+
+# -- memory ---------------------------------------------------------------------------------
+
+
+def test_a_cap_that_is_too_small_is_refused_before_a_pixel_is_computed() -> None:
+    model = brightest_band()
+    with pytest.raises(OptionError, match="memory of 64 MiB is not enough"):
+        mask_clouds(make_cube(), model, options=Options(memory=64 * 2**20))
+    assert model.calls == 0
+
+
+def test_a_cap_changes_no_mask() -> None:
+    plain, capped = (
+        mask_clouds(make_cube(), brightest_band(), preset="reflectance", options=options)
+        for options in (Options(), Options(memory=2**40))
+    )
+    xr.testing.assert_identical(plain, capped)
+
+
+def test_a_task_of_dask_needs_less_than_the_whole_cube() -> None:
+    cube, options = make_cube(3, (600, 500)), Options(chunk=64)
+    whole, chunked = (
+        extent(each).work(options, fake_spec()) for each in (cube, cube.chunk({"y": 64}))
+    )
+    assert chunked.fixed < whole.fixed
+    assert max(chunked.shape) < 100
+
+
+def test_more_dates_need_more_but_no_more_rows() -> None:
+    one, three = (extent(make_cube(n)).work(Options(), fake_spec()) for n in (1, 3))
+    assert three.fixed > one.fixed
+    assert three.rows == one.rows

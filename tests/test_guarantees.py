@@ -11,9 +11,9 @@ import pytest
 
 from cloudmask.classes import Output
 from cloudmask.cube import mask_clouds
-from cloudmask.model import Runtime
 from cloudmask.options import Options
 from cloudmask.registry import known
+from cloudmask.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from cloudmask import model as module
-from cloudmask.errors import CloudmaskError, ModelError, OptionError
-from cloudmask.model import OnnxModel, Runtime, embedded_manifest, load_onnx, open_session
+from cloudmask.engines import open_session, providers_here
+from cloudmask.errors import CloudmaskError, ModelError
+from cloudmask.model import OnnxModel, embedded_manifest, load_onnx
 from cloudmask.options import Options
+from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
@@ -115,9 +116,13 @@ def oracle(stack: NDArray[np.float32]) -> NDArray[np.float64]:
 # -- answers --------------------------------------------------------------------------------
 
 
-def test_a_network_answers_as_plain_arithmetic_says(make_network: MakeNetwork) -> None:
-    model = load_onnx(make_network(), spec(), ONE_THREAD)
-    np.testing.assert_allclose(model(tiles()), oracle(tiles()), rtol=0, atol=1e-6)
+@pytest.mark.parametrize("provider", providers_here())
+def test_a_network_answers_as_plain_arithmetic_says(
+    make_network: MakeNetwork, provider: str
+) -> None:
+    model = load_onnx(make_network(), spec(), Runtime(threads=1, provider=provider))
+    tolerance = 0.02 if provider.endswith("bf16") else 1e-6
+    np.testing.assert_allclose(model(tiles()), oracle(tiles()), rtol=0, atol=tolerance)
 
 
 def test_tiles_need_not_be_contiguous(make_network: MakeNetwork) -> None:
@@ -204,10 +209,11 @@ def test_a_network_whose_answer_is_smaller_than_its_tile_is_refused(
         load_onnx(path, spec(), ONE_THREAD)(tiles())
 
 
-def test_a_network_that_fails_on_a_tile_says_so(make_network: MakeNetwork) -> None:
-    path = make_network(takes=["n", "bands", "y", "x"])
-    model = load_onnx(path, spec(bands=("B02", "B03", "B04"), mean=(), std=()), ONE_THREAD)
-    with pytest.raises(ModelError, match="net"):
+@pytest.mark.parametrize("provider", providers_here())
+def test_a_network_that_fails_on_a_tile_says_so(make_network: MakeNetwork, provider: str) -> None:
+    path, runtime = make_network(), Runtime(threads=1, provider=provider)
+    model = load_onnx(path, spec(mean=(), std=()), runtime)
+    with pytest.raises(ModelError, match=r"model 'net' failed on tiles of shape \(1, 3, 16, 16\)"):
         model(np.zeros((1, 3, 16, 16), np.float32))
 
 
@@ -258,10 +264,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load_onnx(tmp_path / "none.onnx", spec(), ONE_THREAD)
 
 
-def test_an_unknown_provider_is_refused_with_those_there_are(make_network: MakeNetwork) -> None:
-    runtime = Runtime(threads=1, providers=("NoSuchProvider",))
-    with pytest.raises(ModelError, match=r"NoSuchProvider is not installed; here are .*CPU"):
-        load_onnx(make_network(), spec(), runtime)
+def test_a_provider_that_is_not_here_is_refused(make_network: MakeNetwork) -> None:
+    absent = next(name for name in ("directml", "coreml") if name not in providers_here())
+    with pytest.raises(ModelError, match=f"provider '{absent}' .* is not installed.*it needs"):
+        load_onnx(make_network(), spec(), Runtime(threads=1, provider=absent))
 
 
 def test_the_manifest_inside_a_file_is_found(make_network: MakeNetwork) -> None:
@@ -312,10 +318,13 @@ def test_threads_that_start_together_open_one_session(
     assert sessions == ["net"]
 
 
-def test_other_threads_are_another_session(make_network: MakeNetwork, sessions: list[str]) -> None:
+@pytest.mark.parametrize("changes", [{"threads": 2}, {"arena": False}])
+def test_another_runtime_is_another_session(
+    make_network: MakeNetwork, sessions: list[str], changes: dict[str, Any]
+) -> None:
     path = make_network()
     load_onnx(path, spec(), ONE_THREAD)
-    load_onnx(path, spec(), Runtime(threads=2))
+    load_onnx(path, spec(), replace(ONE_THREAD, **changes))
     assert sessions == ["net", "net"]
 
 
@@ -343,49 +352,6 @@ def test_several_threads_may_call_one_network(make_network: MakeNetwork) -> None
     with ThreadPoolExecutor(4) as pool:
         for answer in pool.map(lambda _: model(tiles()), range(40)):
             np.testing.assert_array_equal(answer, expected)
-
-
-@pytest.mark.parametrize(("value", "threads"), [("3", 3), ("2,4", 2), (" 5 ", 5)])
-def test_threads_come_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, value: str, threads: int
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert Runtime().intra_op_threads == threads
-    assert Runtime(threads=7).intra_op_threads == 7
-
-
-@pytest.mark.parametrize("value", [None, "", "0", "many", "-1", "1.5", "²"])
-def test_without_a_number_there_threads_are_the_usable_cores(
-    monkeypatch: pytest.MonkeyPatch, value: str | None
-) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if value is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", value)
-    monkeypatch.setattr(module, "_usable_cores", lambda: 11)
-    assert Runtime().intra_op_threads == 11
-
-
-def test_the_session_gets_the_threads_and_does_not_spin() -> None:
-    options = module._session_options(onnxruntime.SessionOptions(), Runtime(threads=3))
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-    assert not options.enable_mem_pattern
-
-
-@pytest.mark.parametrize(("limit", "arena"), [(3 * 2**30, False), (5 * 2**30, True), (-1, True)])
-def test_the_arena_is_left_out_where_address_space_is_short(
-    monkeypatch: pytest.MonkeyPatch, limit: int, *, arena: bool
-) -> None:
-    resource = pytest.importorskip("resource", reason="no address space limits here")
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
-    options = module._session_options(onnxruntime.SessionOptions(), ONE_THREAD)
-    assert options.enable_cpu_mem_arena is arena
-
-
-@pytest.mark.parametrize("threads", [0, -1, 2.5, "2"])
-def test_a_number_of_threads_that_cannot_be_is_refused(threads: object) -> None:
-    with pytest.raises(OptionError, match="threads="):
-        Runtime(threads=threads)  # type: ignore[arg-type]
 
 
 def test_options_open_networks_with_their_runtime(

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cloudmask import registry as module
 from cloudmask.errors import ModelError
-from cloudmask.model import Runtime
 from cloudmask.registry import FOLDER, HOME, Entry, find, home, known, local
+from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.item import item
 

@@ -11,7 +11,8 @@ from cloudmask.bands import PRESETS
 from cloudmask.chunk_plan import ChunkAxis
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import CubeError, OptionError
-from cloudmask.scene import ArraySource, Plan, predict_rows
+from cloudmask.scene import Plan, predict_rows
+from cloudmask.source import ArraySource
 from cloudmask.testing import FakeModel, blurred, brightest_band, constant, identity, of_tile_mean
 from cloudmask.windows import Span, Stitch, Tiling, plan_axis
 

@@ -43,7 +43,7 @@ def spec(**changes: Any) -> ModelSpec:
 
 
 def manifest(**changes: Any) -> dict[str, Any]:
-    return item(spec(**changes), architecture="none", source="https://example.org", size=1)
+    return item(spec(**changes), architecture="none", source="https://example.org")
 
 
 def changed(path: str, value: object) -> str:
@@ -68,6 +68,7 @@ def test_a_committed_manifest_is_readable_and_pins_its_file(name: str) -> None:
     assert found.licence
     assert found.citation
     assert 0 in found.classes
+    assert min(found.size, found.bytes_per_pixel, found.flops_per_pixel) > 0
 
 
 @pytest.mark.parametrize("name", ukis.NAMES)
@@ -133,13 +134,30 @@ def specs(draw: st.DrawFn) -> ModelSpec:
         file="net.onnx",
         package=draw(st.sampled_from(["", "some_package"])),
         extra=draw(st.sampled_from(["", "some"])),
+        family=draw(st.sampled_from(["", "nets-int8"])),
+        size=draw(st.sampled_from([0, 1, 2**31])),
+        bytes_per_pixel=draw(st.floats(0, 1e5)),
+        flops_per_pixel=draw(st.floats(0, 1e8)),
     )
 
 
 @given(specs())
 def test_a_manifest_read_back_is_the_spec_it_was_made_of(written: ModelSpec) -> None:
-    made = item(written, architecture="none", source="https://example.org", size=1)
+    made = item(written, architecture="none", source="https://example.org")
     assert parse_manifest(json.dumps(made)) == written
+
+
+def test_what_is_not_known_is_not_written() -> None:
+    made = manifest()
+    inference = made["properties"]["mlm:hyperparameters"]["inference"]
+    assert not {"bytes_per_pixel", "flops_per_pixel"} & inference.keys()
+    assert "file:size" not in made["assets"]["model"]
+    assert "cloudmask:family" not in made["properties"]
+
+
+def test_the_size_of_a_file_may_be_told_beside_the_spec() -> None:
+    made = item(spec(), architecture="none", source="https://example.org", size=7)
+    assert parse_manifest(json.dumps(made)).size == 7
 
 
 def test_a_manifest_may_come_as_bytes() -> None:
@@ -182,6 +200,10 @@ REFUSED = {
     "properties/mlm:hyperparameters/inference/tile_size": (0, "tile=0"),
     "properties/mlm:hyperparameters/inference/overlap": (3, "must be even"),
     "properties/mlm:hyperparameters/inference/tta_depth": (8, "from 0 .* to 7"),
+    "properties/mlm:hyperparameters/inference/bytes_per_pixel": (-1, "bytes_per_pixel -1 must be"),
+    "properties/mlm:hyperparameters/inference/flops_per_pixel": ("many", "must be a number"),
+    "properties/cloudmask:family": (3, "family 3 is no text"),
+    "assets/model/file:size": (-1, "file:size=-1: must be 0 or more"),
     "properties/gsd": (0, "must be greater than 0"),
     "assets/model/roles": (["data"], "no asset has the role mlm:model"),
     "assets/model/file:checksum": ("1220abc", "is no sha256 multihash"),
@@ -230,7 +252,16 @@ JSON = st.recursive(
     ),
     max_leaves=4,
 )
-FULL = manifest(mean=(0.1, 0.2), std=(0.3, 0.4), package="a_package", extra="an_extra")
+FULL = manifest(
+    mean=(0.1, 0.2),
+    std=(0.3, 0.4),
+    package="a_package",
+    extra="an_extra",
+    family="a-family",
+    size=5,
+    bytes_per_pixel=1000.0,
+    flops_per_pixel=2000.0,
+)
 
 
 @given(st.sampled_from(leaves(FULL)), JSON)
@@ -247,7 +278,10 @@ def test_any_damage_gives_a_sound_spec_or_a_model_error(path: tuple[Any, ...], v
     hash(read)  # sessions are kept by it
     texts = (read.name, read.title, read.level, read.licence, read.citation, read.input_name)
     assert [type(text) for text in (*texts, read.file, read.package, read.extra)] == [str] * 9
+    assert type(read.family) is str
     assert {type(band) for band in read.bands} == {str}
+    assert [type(read.size), type(read.bytes_per_pixel)] == [int, float]
+    assert min(read.size, read.bytes_per_pixel, read.flops_per_pixel) >= 0
 
 
 def test_json_too_deep_is_refused() -> None:

@@ -64,7 +64,7 @@ def mask_clouds(
             and haze, 0..1.
         chunks: How the back-end is to cut the cube.
         context: What else the UDF can be told, see `cloudmask.context.Context`: tta, stitch,
-            dilate, masked, ...
+            dilate, masked, provider, memory_mb (MiB that a worker's process may take), ...
 
     Returns:
         A float32 cube with the bands of the layout, at the network's pixel size.

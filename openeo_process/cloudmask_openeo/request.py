@@ -10,7 +10,6 @@ from openeo.api.process import Parameter
 from openeo.rest._datacube import UDF
 from openeo.rest.connection import Connection
 
-from cloudmask import find_model
 from cloudmask.bands import positions
 from cloudmask.checks import choice
 from cloudmask.classes import LAYOUT_BANDS
@@ -18,6 +17,7 @@ from cloudmask.context import Context, parse_context
 from cloudmask.cube import DIMENSIONS
 from cloudmask.ensemble import check_alike
 from cloudmask.errors import ModelError, OptionError
+from cloudmask.registry import find, meant
 from cloudmask_openeo.neighbourhood import choose
 from cloudmask_openeo.text import udf_code
 
@@ -160,12 +160,17 @@ RESAMPLING = (
 
 def _specs(model: SomeModel) -> list[ModelSpec]:
     """Find the networks, the members of an ensemble or the values of a parameter, much alike."""
-    specs = [find_model(name).spec for name in _names(model)]
+    specs = _meant(model)
     if not specs:
         raise ModelError("no model given: name one, `cloudmask models` lists them")
     chunking = ("tile", "overlap", "multiple") if isinstance(model, Parameter) else ()
     check_alike(specs, ("bands", "classes", "pixel_size", *chunking))
     return specs
+
+
+def _meant(model: SomeModel) -> list[ModelSpec]:
+    """Look networks up; the name of a family means all its members."""
+    return [find(each).spec for name in _names(model) for each in meant(name)]
 
 
 def _names(model: SomeModel) -> list[str]:
@@ -187,8 +192,8 @@ def _as_workers_know(model: SomeModel, connection: Any, delivery: Delivery) -> A
     if isinstance(model, Parameter) or at_home:
         return model
     if delivery == "archive":
-        names = [find_model(name).spec.name for name in _names(model)]
-        return names[0] if isinstance(model, str) else names
+        names = [spec.name for spec in _meant(model)]
+        return names[0] if isinstance(model, str) and len(names) == 1 else names
     files = [name for name in _names(model) if name.endswith(".onnx")]
     if files and isinstance(connection, Connection):
         raise OptionError(

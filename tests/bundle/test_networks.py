@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudmask.errors import ModelError
-from cloudmask.model import Runtime
 from cloudmask.registry import FOLDER, local
+from cloudmask.runtime import Runtime
 from cloudmask.selftest import self_test
 from cloudmask.spec import parse_manifest
 from cloudmask_openeo.bundle.archive import unpack

@@ -28,6 +28,7 @@ from rasterio.vrt import WarpedVRT  # noqa: E402
 
 from cloudmask import __version__  # noqa: E402
 from cloudmask.classes import CLASSES  # noqa: E402
+from cloudmask.engines import PROVIDERS  # noqa: E402
 from cloudmask.local.cli import app, main  # noqa: E402
 from cloudmask.local.demo import write_scene  # noqa: E402
 from cloudmask.local.simulator import SceneSettings, simulate  # noqa: E402
@@ -852,3 +853,65 @@ def test_a_demo_into_a_file_is_refused(command: Command, tmp_path: Path, ukis_6b
 def test_a_demo_of_an_unknown_network_leaves_nothing(command: Command, tmp_path: Path) -> None:
     assert "unknown model" in command("demo", "-o", "demo", "--size", "64", "-m", "x").complaint
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+# -- engine and memory ----------------------------------------------------------------------
+
+
+def test_the_help_lists_the_engines(command: Command) -> None:
+    words = command("mask", "--help").out
+    assert [name for name in PROVIDERS if name not in words] == []
+
+
+def test_an_unknown_engine_is_refused(command: Command, scene: Path, network: Path) -> None:
+    done = command("mask", scene, "-o", "mask.tif", "-m", network, "--provider", "tpu")
+    assert "provider='tpu': choose one of cpu, cuda" in done.complaint
+
+
+@pytest.mark.parametrize("amount", ["1073741824", "1G", "much"])
+def test_memory_without_a_unit_is_refused(
+    command: Command, scene: Path, network: Path, amount: str
+) -> None:
+    done = command("mask", scene, "-o", "mask.tif", "-m", network, "--memory", amount)
+    assert "write a number and MiB, GiB, MB or GB, such as 512MiB" in done.complaint
+
+
+def test_too_little_memory_is_told_with_what_would_help(
+    command: Command, scene: Path, network: Path, tmp_path: Path
+) -> None:
+    done = command("mask", scene, "-o", "mask.tif", "-m", network, "--memory", "64MiB")
+    assert re.search(r"memory of 64 MiB is not enough.*Possible are: memory of", done.complaint)
+    assert not (tmp_path / "mask.tif").exists()
+
+
+def test_enough_memory_changes_no_mask(
+    command: Command, scene: Path, network: Path, tmp_path: Path
+) -> None:
+    for name, more in (("plain.tif", []), ("capped.tif", ["--memory", "64GiB"])):
+        assert command("mask", scene, "-o", name, "-m", network, "-q", *more).status == 0
+    np.testing.assert_array_equal(
+        classes(tmp_path / "plain.tif"), classes(tmp_path / "capped.tif")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak, on Linux only")
+def test_a_real_network_keeps_to_the_cap(scene: Path, ukis_4b: Entry, tmp_path: Path) -> None:
+    cap, code = (
+        1024,
+        (
+            "import atexit, pathlib, sys\n"
+            "status = pathlib.Path('/proc/self/status')\n"
+            "atexit.register(lambda: pathlib.Path('status').write_text(status.read_text()))\n"
+            "from cloudmask.local.cli import main\n"
+            "main()\n"
+        ),
+    )
+    words = ["mask", str(scene), "-o", "mask.tif", "-m", "ukis-4b-l1c", "--memory", f"{cap}MiB"]
+    subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, check=True, capture_output=True
+    )
+    peak = re.search(r"VmHWM:\s+(\d+) kB", (tmp_path / "status").read_text())
+    assert peak
+    assert int(peak[1]) <= cap * 1024
+    assert classes(tmp_path / "mask.tif").shape == SHAPE

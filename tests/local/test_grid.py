@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 rasterio = pytest.importorskip("rasterio")
@@ -22,8 +22,8 @@ from rasterio.warp import transform as reproject  # noqa: E402
 
 from cloudmask.bands import PRESETS, Preset  # noqa: E402
 from cloudmask.errors import OptionError  # noqa: E402
-from cloudmask.local.grid import Regrid, Resampled, metres_a_pixel  # noqa: E402
-from cloudmask.scene import ArraySource  # noqa: E402
+from cloudmask.local.grid import Regrid, Resampled, _Blocks, _Weights, metres_a_pixel  # noqa: E402
+from cloudmask.source import ArraySource  # noqa: E402
 from cloudmask.windows import Span  # noqa: E402
 
 if TYPE_CHECKING:
@@ -297,3 +297,49 @@ def test_several_no_data_values_are_kept_out(factor: float) -> None:
     preset = Preset("two", 1e-4, nodata=(0, 65535))
     found = whole(resampled(numbers, factor, preset))
     assert np.nanmax(found) < 0.4
+
+
+@given(
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 40)),
+    factor=st.sampled_from([2.0, 3.0, 5.0]),
+)
+@settings(max_examples=20)
+def test_whole_blocks_are_summed_as_the_weights_say(shape: tuple[int, int], factor: float) -> None:
+    regrid, numbers = Regrid(shape, factor), speckle(shape)
+    rows = Span(0, regrid.network_shape[0])
+    image = numbers[0].astype(np.float32)
+    expected = _Weights(regrid).total(image[_Weights(regrid).needed(rows).slice], rows)
+    found = _Blocks(regrid).total(image[_Blocks(regrid).needed(rows).slice], rows)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.3, 2.0, 3.0])
+@pytest.mark.parametrize("step", [1, 5, 40])
+def test_a_resampled_raster_tells_which_file_pixels_exist_without_reading_again(
+    factor: float, step: int
+) -> None:
+    numbers = speckle((61, 83))
+    regrid, reads = Regrid(numbers.shape[1:], factor), []
+
+    class Watched(ArraySource):
+        def read(self, rows: Span) -> NDArray[np.generic]:
+            reads.append(rows)
+            return super().read(rows)
+
+    source = Resampled(Watched(numbers), DN, regrid)
+    found = []
+    for start in range(0, source.shape[1], step):
+        rows = Span(start, min(start + step, source.shape[1]))
+        source.read(rows)
+        before = len(reads)
+        found.append(source.valid(regrid.file_rows(rows)))
+        assert len(reads) == before
+    np.testing.assert_array_equal(np.concatenate(found), (numbers != 0).all(axis=0))
+
+
+def test_of_rows_told_of_nothing_is_kept() -> None:
+    source = resampled(speckle((600, 10)), 2.0)
+    for start in range(0, 300, 50):
+        source.read(Span(start, start + 50))
+        source.valid(Span(2 * start, 2 * start + 100))
+        assert len(source._seen._valid) == 0

@@ -13,7 +13,7 @@ from rasterio.transform import from_origin  # noqa: E402
 
 from cloudmask.classes import Output  # noqa: E402
 from cloudmask.errors import ModelError, OptionError  # noqa: E402
-from cloudmask.local.run import FileJob, mask_file  # noqa: E402
+from cloudmask.local.run import FileJob, estimate, mask_file  # noqa: E402
 from cloudmask.options import Options  # noqa: E402
 from cloudmask.testing import FakeModel, brightest_band, constant, fake_spec, identity  # noqa: E402
 
@@ -286,3 +286,60 @@ def test_probabilities_are_not_written_over_the_input(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is the input too"):
         masked(source, probabilities=source)
     assert source.read_bytes() == before
+
+
+# -- memory ---------------------------------------------------------------------------------
+
+
+def test_a_cap_that_is_too_small_is_refused_before_a_pixel_is_computed(tmp_path: Path) -> None:
+    source, model = write(tmp_path / "scene.tif", numbers()), identity()
+    with pytest.raises(OptionError, match="memory of 64 MiB is not enough"):
+        masked(source, model, options=Options(memory=64 * 2**20))
+    assert model.calls == 0
+    assert not (tmp_path / "mask.tif").exists()
+
+
+def test_a_cap_changes_no_mask(tmp_path: Path) -> None:
+    source = write(tmp_path / "scene.tif", numbers())
+    np.testing.assert_array_equal(
+        masked(source, options=Options(memory=2**40)), masked(source, options=Options())
+    )
+
+
+def running(job: FileJob) -> int:
+    """Give what is estimated for the run, less what the process and its networks hold."""
+    needs = estimate(job)
+    return needs.call + needs.tiles + needs.rows
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"options": Options(stitch="blend", output=Output(dilate=200))},
+        {"options": Options(stitch="blend", batch=8)},
+        {"probabilities": "chances.tif"},
+        {"quicklook": "look.png"},
+    ],
+    ids=["dilation", "batch", "probabilities", "quicklook"],
+)
+@pytest.mark.parametrize("metres", [10.0, 20.0])
+def test_what_is_asked_for_besides_is_estimated(
+    tmp_path: Path, metres: float, more: dict[str, Any]
+) -> None:
+    source = write(tmp_path / "scene.tif", numbers())
+    places = {key: tmp_path / value for key, value in more.items() if key != "options"}
+    plain = FileJob(
+        source=source, output=tmp_path / "mask.tif", models=(of_pixels(metres),),
+        options=Options(stitch="blend"),
+    )  # fmt: skip
+    assert running(replace(plain, **more | places)) > running(plain)
+
+
+@pytest.mark.parametrize("metres", [5.0, 10.0, 20.0])
+def test_a_wider_file_is_estimated_to_take_more(tmp_path: Path, metres: float) -> None:
+    found = []
+    for width in (90, 180):
+        source = write(tmp_path / f"{width}.tif", numbers((70, width)))
+        job = FileJob(source=source, output=tmp_path / "m.tif", models=(of_pixels(metres),))
+        found.append(running(job))
+    assert found[0] < found[1]

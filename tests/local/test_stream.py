@@ -13,9 +13,10 @@ import itertools
 
 from cloudmask.bands import PRESETS
 from cloudmask.classes import NO_DATA, dilate
-from cloudmask.local.grid import Regrid
+from cloudmask.local.grid import Regrid, Resampled
 from cloudmask.local.stream import ClassRows, answered, grown, regridded
-from cloudmask.scene import ArraySource, Rows
+from cloudmask.scene import Rows
+from cloudmask.source import ArraySource
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
@@ -104,10 +105,9 @@ def test_no_data_is_what_the_file_says_whatever_the_network_was_given(
     height, width = regrid.network_shape
     classes = random.choice(CODES[:-1], (height, width))
     spread = random.random((4, height, width)).astype(np.float32)
-    stream = regridded(
-        in_bands(classes, cuts, spread), regrid, ArraySource(numbers), PRESETS["dn"]
-    )
-    rows = list(stream)
+    resampled = Resampled(ArraySource(numbers), PRESETS["dn"], regrid)
+    resampled.read(Span(0, height))
+    rows = list(regridded(in_bands(classes, cuts, spread), regrid, resampled.valid))
     found = np.concatenate([each.classes for each in rows])
     chances = np.concatenate([each.spread for each in rows if each.spread is not None], axis=1)
     absent = (numbers == 0).any(axis=0)

@@ -195,6 +195,24 @@ def test_the_udf_gets_its_whole_configuration_in_the_context(load_collection: An
     parse_context(arguments["context"])
 
 
+def test_engine_and_memory_reach_the_udf(load_collection: Any) -> None:
+    masked = mask_clouds(load_collection(), provider="openvino", memory_mb=1500)
+    context = udf(masked)["context"]
+    assert (context["provider"], context["memory_mb"]) == ("openvino", 1500)
+    assert parse_context(context).options.memory == 1500 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [({"provider": "tpu"}, "provider='tpu'"), ({"memory_mb": "1GiB"}, "must be a whole number")],
+)
+def test_engine_and_memory_are_checked_before_a_job_is_paid_for(
+    load_collection: Any, given: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(OptionError, match=why):
+        mask_clouds(load_collection(), **given)
+
+
 def test_the_context_stands_in_run_udf_where_it_reaches_the_udf(load_collection: Any) -> None:
     # The context of apply_neighborhood reaches a UDF only if run_udf asks for it.
     masked = mask_clouds(load_collection())

@@ -8,10 +8,10 @@ from cloudmask.bands import PRESETS, Preset
 from cloudmask.classes import CLASSES, Output
 from cloudmask.cube import mask_clouds
 from cloudmask.errors import CloudmaskError, PresetWarning
-from cloudmask.model import Runtime
 from cloudmask.options import Options
 from cloudmask.registry import find as find_model
 from cloudmask.registry import known as models
+from cloudmask.runtime import Runtime
 
 __version__ = "0.1.0"
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from cloudmask.checks import whole
+from cloudmask.classes import most_probable
 from cloudmask.errors import OptionError
 
 if TYPE_CHECKING:
@@ -69,9 +69,6 @@ class TTA:
         return SYMMETRIES[: self.depth + 1]
 
 
-_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
-
-
 def isolated_pixels(classes: NDArray[np.integer]) -> int:
     """Count the pixels without an 8-neighbour of their own class.
 
@@ -80,15 +77,23 @@ def isolated_pixels(classes: NDArray[np.integer]) -> int:
     Args:
         classes: (y, x) channel numbers.
     """
-    count = 0
-    for value in np.unique(classes):
-        same = classes == value
-        near = ndimage.binary_dilation(same, _RING, border_value=int(value == 0))
-        count += int(np.count_nonzero(same & ~near))
-    return count
+    padded = np.pad(classes, 1)
+    alone = np.ones(padded.shape, bool)
+    # Each pair of neighbours once: right, below, and both below at an angle.
+    for y, x in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        one, other = _apart(y, x), _apart(-y, -x)
+        differ = padded[one] != padded[other]
+        alone[one] &= differ
+        alone[other] &= differ
+    return int(np.count_nonzero(alone[1:-1, 1:-1]))
+
+
+def _apart(y: int, x: int) -> tuple[slice, slice]:
+    """Give the pixels of an image that have a neighbour y below and x to the right."""
+    return slice(max(0, -y), -y if y > 0 else None), slice(max(0, -x), -x if x > 0 else None)
 
 
 def settled(probabilities: NDArray[np.float32]) -> bool:
     """Tell whether a tile (channel, y, x) needs no further augmentation."""
-    classes = probabilities.argmax(axis=0)
+    classes = most_probable(probabilities)
     return isolated_pixels(classes) <= ISOLATED_ALLOWED * classes.size

@@ -56,13 +56,16 @@ class RowBand:
         """Give and forget the rows before `stop`."""
         self._reach(stop)
         count = stop - self._start
-        done = self._rows[:, :count]
-        self._rows = self._rows[:, count:].copy()
+        left = self._rows.shape[1] - count
+        done = self._rows[:, :count].copy()
+        for channel in self._rows:  # one by one, as overlapping memory is moved by way of a copy
+            channel[:left] = channel[count:]
+            channel[left:] = 0
         self._start = stop
         return done
 
     def _reach(self, stop: int) -> None:
-        """Hold at least the rows before `stop`."""
+        """Hold at least the rows before `stop`; once large enough, the same memory serves on."""
         lacking = stop - self._start - self._rows.shape[1]
         if lacking > 0:
             self._rows = np.pad(self._rows, ((0, 0), (0, lacking), (0, 0)))
@@ -97,7 +100,9 @@ class BlendStitcher:
         """See `Stitcher`."""
         view, rows, columns = self._band.window(y.window, x.window)
         weight = self._weight[rows.slice, columns.slice]
-        view[:-1] += tile[:, rows.slice, columns.slice] * weight
+        # A channel's product is small enough to be still at hand when it is added.
+        for number, channel in enumerate(tile):
+            view[number] += channel[rows.slice, columns.slice] * weight
         view[-1] += weight
 
     def take(self, stop: int) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from operator import index
 
 from cloudmask.errors import OptionError
@@ -45,3 +46,20 @@ def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(f"{name}={value!r}: choose one of {', '.join(allowed)}")
     return value
+
+
+UNITS = {"MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_memory(text: str) -> int:
+    """Read an amount such as 512MiB, 1.5 GiB or 2GB as bytes.
+
+    Raises:
+        OptionError: It is none, or without a unit.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip(), re.IGNORECASE | re.ASCII)
+    if found is None or found[2].upper() not in UNITS:
+        raise OptionError(
+            f"memory={text!r}: write a number and MiB, GiB, MB or GB, such as 512MiB or 1.5GiB"
+        )
+    return int(float(found[1]) * UNITS[found[2].upper()])

@@ -10,23 +10,29 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cloudmask.context import parse_context
-from cloudmask.cube import answered, in_standard_order
+from cloudmask.cube import answered, extent, in_standard_order
 from cloudmask.errors import CloudmaskError, ModelError, OptionError
 from cloudmask.job import Job
+from cloudmask.memory import mib
+from cloudmask.process import address_space
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import xarray as xr
     from numpy.typing import NDArray
 
     from cloudmask.context import Context
+    from cloudmask.job import Extent
+    from cloudmask.memory import Work
+    from cloudmask.spec import ModelSpec
 
 
 class WorkerError(CloudmaskError):
@@ -54,7 +60,7 @@ def mask_chunk(cube: xr.DataArray, context: Mapping[str, Any] | None = None) -> 
     try:
         return _masked(cube, json.dumps(dict(context or {}), sort_keys=True, default=_plain))
     except Exception as error:
-        told = _explained(error)
+        told = _explained(error, lambda: _estimate(cube, context or {}))
         if told is None:
             raise
         # Back-ends write the message into the job's log, and the causes with it.
@@ -72,19 +78,42 @@ def _plain(value: Any) -> Any:
 
 
 def _masked(cube: xr.DataArray, context: str) -> xr.DataArray:
-    asked, job = _prepared(context)
+    size = extent(cube)
+    asked, job = _prepared(_First(context, size))
+    if asked.memory_mb is not None:  # another chunk may be larger than the first
+        specs = [model.spec for model in job.ensemble.models]
+        job.options.fitted(specs, _work(asked, size, specs[0]))
     run = partial(_run_carried, job, asked.carried) if any(asked.carried) else job.run
     answer = answered(cube, asked.bands, job, run)
     return in_standard_order(answer).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class _First:
+    """A context, and the size of the first chunk that came with it."""
+
+    context: str
+    size: Extent = field(compare=False)
+
+
 @lru_cache(maxsize=8)
-def _prepared(context: str) -> tuple[Context, Job]:
+def _prepared(first: _First) -> tuple[Context, Job]:
     """Read the context and open its networks, once a process."""
-    asked = parse_context(json.loads(context))
-    models = [asked.model] if isinstance(asked.model, str) else list(asked.model)
-    job = Job(asked.options.ensemble(models), asked.numbers, asked.options, context, _warn)
-    return asked, job
+    asked = parse_context(json.loads(first.context))
+    specs = asked.options.specs(asked.models)
+    options = asked.options.fitted(specs, _work(asked, first.size, specs[0]))
+    return asked, Job(options.ensemble(asked.models), asked.numbers, options, first.context, _warn)
+
+
+def _work(asked: Context, size: Extent, spec: ModelSpec) -> Work:
+    """Say how much is done at once, for a plan of memory."""
+    if not any(asked.carried):
+        return size.work(asked.options, spec)
+    # Never lazy; packed in float32, and the answer as float32 twice.
+    output = asked.options.output
+    packed = 4 if output.layout == "mask" else 5 * 4
+    more = packed + 2 * 4 * len(output.bands)
+    return replace(size, lazy=False).work(asked.options, spec, more)
 
 
 def _run_carried(job: Job, carried: tuple[int, int], data: Any) -> NDArray[np.generic]:
@@ -97,13 +126,13 @@ def _run_carried(job: Job, carried: tuple[int, int], data: Any) -> NDArray[np.ge
     return np.stack(steps) if steps else empty
 
 
-def _explained(error: Exception) -> CloudmaskError | None:
+def _explained(error: Exception, estimate: Callable[[], str]) -> CloudmaskError | None:
     """Say what to change; None if the error is no one's fault but ours."""
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
         return WorkerError(
-            f"out of memory ({_memory()}): raise the job option python-memory (3g is enough for "
-            "two networks on chunks of 1024 pixels), set executor-cores to 1, or choose smaller "
-            f"chunks. First cause: {type(error).__name__} {error}"
+            f"out of memory ({_memory()}{estimate()}): raise the job option python-memory (3g is "
+            "enough for two networks on chunks of 1024 pixels), set executor-cores to 1, or "
+            f"choose smaller chunks. First cause: {type(error).__name__} {error}"
         )
     if isinstance(error, ImportError):
         return WorkerError(
@@ -119,6 +148,17 @@ def _explained(error: Exception) -> CloudmaskError | None:
     return error if isinstance(error, CloudmaskError) else None
 
 
+def _estimate(cube: xr.DataArray, context: Mapping[str, Any]) -> str:
+    """Say how much resident memory the chunk was expected to take; nothing if that fails, too."""
+    try:
+        asked = parse_context(context)
+        specs = asked.options.specs(asked.models)
+        needs = asked.options.needs(specs, _work(asked, extent(cube), specs[0]))
+    except (CloudmaskError, MemoryError):
+        return ""
+    return f", about {mib(needs.total)} of memory were expected for this chunk"
+
+
 _ABSENT = re.compile("unknown model|is known but not installed|there is no such file")
 
 _OUT_OF_MEMORY = re.compile(
@@ -129,12 +169,8 @@ _OUT_OF_MEMORY = re.compile(
 
 def _memory() -> str:
     """Name the limit that this process has."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return "no limit is known"
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
+    limit = address_space()
+    if limit is None:
         return "the worker's address space is not limited"
     return f"the worker's address space is limited to {limit / 2**30:.1f} GiB"
 

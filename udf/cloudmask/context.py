@@ -17,8 +17,9 @@ from cloudmask.checks import finite, whole
 from cloudmask.classes import MASKED_BY_DEFAULT, Output, code_of
 from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import OptionError
-from cloudmask.model import Runtime
+from cloudmask.memory import MIB
 from cloudmask.options import Options
+from cloudmask.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,8 +56,12 @@ class Context:
     tta: int | None = None
     """Augmentations beyond the plain one, 0..7."""
     adaptive: bool = True
-    batch: int = 1
+    batch: int | None = None
     threads: int | None = None
+    provider: str = "cpu"
+    """Engine that runs the networks, see `cloudmask.engines.PROVIDERS`."""
+    memory_mb: int | None = None
+    """MiB that the worker's process may take altogether."""
     chunk_overlap: int | tuple[int, int] = 0
     """Pixels at each side of the chunk (along y and x) that belong to its neighbours."""
     deps: tuple[str, ...] = (DEFAULT_FOLDER,)
@@ -81,6 +86,11 @@ class Context:
                 f"context: dilate={self.dilate} metres, but pixel_size is not given; a worker "
                 "cannot rely on coordinates, say how many metres a pixel is"
             )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the networks."""
+        return (self.model,) if isinstance(self.model, str) else self.model
 
     @property
     def numbers(self) -> Preset:
@@ -109,10 +119,18 @@ class Context:
             overlap=self.overlap,
             tta=None if self.tta is None else TTA(depth=self.tta, adaptive=self.adaptive),
             batch=self.batch,
+            memory=self._memory,
             pixel_size=self.pixel_size,
             output=self._output,
-            runtime=Runtime(threads=self.threads),
+            runtime=Runtime(threads=self.threads, provider=self.provider),
         )
+
+    @property
+    def _memory(self) -> int | None:
+        """Bytes."""
+        if self.memory_mb is None:
+            return None
+        return whole("memory_mb", self.memory_mb, least=1) * MIB
 
     @property
     def _output(self) -> Output:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from cloudmask.bands import as_preset, check_dtype, positions
 from cloudmask.errors import CubeError, OptionError
-from cloudmask.job import Job
+from cloudmask.job import Extent, Job
 from cloudmask.options import Options
 
 if TYPE_CHECKING:
@@ -72,9 +72,11 @@ def mask_clouds(
             call and process, where the chunk is computed).
     """
     _check(options)
-    job = Job(options.ensemble(model), as_preset(preset), options, str(uuid4()))
+    specs, known = options.specs(model), as_preset(preset)
     if isinstance(cube, xr.Dataset):
-        cube, bands = _stacked(cube, job.ensemble.spec.bands, bands), None
+        cube, bands = _stacked(cube, specs[0].bands, bands), None
+    options = options.fitted(specs, extent(cube).work(options, specs[0]))
+    job = Job(options.ensemble(model), known, options, str(uuid4()))
     return answered(cube, bands, job, job.run)
 
 
@@ -93,14 +95,21 @@ def answered(
         BandError: A band that the network needs is missing.
         CubeError: Dimensions, sizes or dtype cannot be masked.
     """
-    if not isinstance(cube, xr.DataArray):
-        raise CubeError(
-            f"{type(cube).__name__}: an xarray DataArray or Dataset is needed (openEO's cubes are "
-            "masked by cloudmask_openeo.mask_clouds)"
-        )
     axes = _Axes.of(cube)
     answer = run(_selected(cube, axes, job.ensemble.spec.bands, bands).data)
     return _labelled(answer, cube, axes, job)
+
+
+def extent(cube: xr.DataArray) -> Extent:
+    """Tell how large a cube is.
+
+    Raises:
+        CubeError: Dimensions or sizes cannot be masked.
+    """
+    axes = _Axes.of(cube)
+    dates = 1 if axes.time is None else cube.sizes[axes.time]
+    shape = cube.sizes[axes.y], cube.sizes[axes.x]
+    return Extent(dates, shape, cube.dtype.itemsize, lazy=cube.chunks is not None)
 
 
 def in_standard_order(array: xr.DataArray) -> xr.DataArray:
@@ -138,6 +147,11 @@ class _Axes:
     @classmethod
     def of(cls, array: xr.DataArray) -> _Axes:
         """Recognise dimensions by name."""
+        if not isinstance(array, xr.DataArray):
+            raise CubeError(
+                f"{type(array).__name__}: an xarray DataArray or Dataset is needed (openEO's "
+                "cubes are masked by cloudmask_openeo.mask_clouds)"
+            )
         found = {role: _one_of(array, role) for role in DIMENSIONS}
         strange = [str(dim) for dim in array.dims if dim not in found.values()]
         lacking = [role for role in ("y", "x") if found[role] is None]

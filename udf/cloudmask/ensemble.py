@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudmask.augment import TTA, settled
+from cloudmask.augment import TTA
+from cloudmask.batches import in_full_batches
 from cloudmask.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from cloudmask.augment import Symmetry
+    from cloudmask.batches import Place
     from cloudmask.model import Model
     from cloudmask.spec import ModelSpec
 
@@ -76,22 +78,29 @@ class Ensemble:
         Returns:
             (n, channel, y, x) probabilities.
         """
-        first, *others = self.tta.symmetries
-        mean = self._augmented(tiles, first)
-        active = np.arange(len(tiles))
-        for done, symmetry in enumerate(others, start=1):
-            if self.tta.adaptive:
-                active = active[[not settled(mean[number]) for number in active]]
-            if not active.size:
-                break
-            answer = self._augmented(tiles[active], symmetry)
-            mean[active] += (answer - mean[active]) / np.float32(done + 1)
-        return mean
+        answers = self.answers(enumerate(tiles), len(tiles))
+        return np.stack([answer for _, answer in answers if answer is not None])
 
-    def _augmented(self, tiles: NDArray[np.float32], symmetry: Symmetry) -> NDArray[np.float32]:
-        """Average the networks' answers to one augmentation, turned back."""
-        turned = symmetry.forward(tiles)
-        total = self.models[0](turned)
+    def answers(
+        self, tiles: Iterable[tuple[Place, NDArray[np.float32] | None]], batch: int
+    ) -> Iterator[tuple[Place, NDArray[np.float32] | None]]:
+        """Predict tiles one after the other, `batch` in one call of a network.
+
+        See `cloudmask.batches.in_full_batches`.
+        """
+        return in_full_batches(tiles, batch, self._ask, self.tta)
+
+    def _ask(
+        self, tiles: Sequence[NDArray[np.float32]], symmetries: Sequence[Symmetry]
+    ) -> list[NDArray[np.float32]]:
+        """Average the networks' answers to tiles, each turned its own way, and turn them back."""
+        pairs = list(zip(symmetries, tiles, strict=True))
+        turned = [symmetry.forward(tile) for symmetry, tile in pairs]
+        # One tile needs no copy.
+        stack = turned[0][None] if len(turned) == 1 else np.stack(turned)
+        total = self.models[0](stack)
         for model in self.models[1:]:
-            total = total + model(turned)
-        return symmetry.inverse(total / np.float32(len(self.models)))
+            total = total + model(stack)
+        if len(self.models) > 1:
+            total /= np.float32(len(self.models))
+        return [each.inverse(answer) for each, answer in zip(symmetries, total, strict=True)]

@@ -14,7 +14,8 @@ from cloudmask.chunk_plan import ChunkAxis, chunk_lengths
 from cloudmask.classes import NO_DATA, arrange, by_class, dilate
 from cloudmask.errors import CubeError
 from cloudmask.fill import occupied
-from cloudmask.scene import ArraySource, Plan, predict_rows
+from cloudmask.scene import Plan, predict_rows
+from cloudmask.source import ArraySource
 from cloudmask.windows import Span, plan_axis
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudmask.bands import Preset
+    from cloudmask.classes import Output
     from cloudmask.ensemble import Ensemble
+    from cloudmask.memory import Work
     from cloudmask.options import Options
+    from cloudmask.spec import ModelSpec
     from cloudmask.windows import AxisPlan
 
 
@@ -101,7 +105,7 @@ class Job:
         """
         self._warn(step)
         codes = self.ensemble.spec.classes
-        plan = Plan(y, x, self.options.tiling(self.ensemble.spec), self.options.batch)
+        plan = Plan(y, x, self.options.tiling(self.ensemble.spec), self.options.batch or 1)
         packed = np.empty((self._channels, y.out.size, x.out.size), self._dtype)
         for rows in predict_rows(ArraySource(step), plan, self.ensemble, self.preset):
             there = rows.y.within(y.out).slice
@@ -128,12 +132,8 @@ class Job:
         """Answer chunk by chunk; a task sees its chunk and the halo, never the scene."""
         import dask.array as da
 
-        if any(math.isnan(size) for size in stack.shape):
-            raise CubeError(
-                f"shape {stack.shape}: sizes of chunks are not known; call compute_chunk_sizes() "
-                "on the dask array first"
-            )
-        grid = _Grid.of(stack.shape[2:], self)
+        _check_known(stack.shape)
+        grid = _Grid.of(stack.shape[2:], self.options, self.ensemble.spec)
         if 0 in stack.shape:
             shape = (len(stack), len(self.options.output.bands), *stack.shape[2:])
             return da.zeros(shape, dtype=self._dtype)
@@ -174,6 +174,65 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How large a cube or chunk is."""
+
+    dates: int
+    """1 if it has no time."""
+    shape: tuple[int, int]
+    """Pixels (y, x)."""
+    itemsize: int
+    """Bytes of a number."""
+    lazy: bool
+    """Whether dask cuts it into chunks."""
+
+    def work(self, options: Options, spec: ModelSpec, more: int = 0) -> Work:
+        """Say how much is done at once, for a plan of memory.
+
+        Args:
+            options: How.
+            spec: The network, or the first one.
+            more: Bytes a pixel and date that are held besides.
+
+        Raises:
+            CubeError: Sizes of chunks are not known.
+        """
+        _check_known(self.shape)
+        beside = self.dates * (answer_bytes(options.output) + more) + _making(options.output)
+        shape = self.shape
+        if self.lazy:
+            # The largest chunk, as cut anew and with what it sees of its neighbours, counts. Its
+            # numbers stand beside, as they were read and as put together with those.
+            beside += 2 * len(spec.bands) * self.itemsize
+            grid = _Grid.of(shape, options, spec)
+            y, x = (max(lengths) + 2 * grid.halo for lengths in grid.lengths)
+            shape = min(y, shape[0]), min(x, shape[1])
+        fixed = shape[0] * shape[1] * beside
+        return options.work(spec, shape, itemsize=self.itemsize, fixed=fixed, per_row=0)
+
+
+def answer_bytes(output: Output) -> int:
+    """Bytes a pixel and date of the answer."""
+    return len(output.bands) * (1 if output.layout == "mask" else 4)
+
+
+def _making(output: Output) -> int:
+    """Bytes a pixel that making the answer of one date takes: class codes and their copies."""
+    growing = 40 if output.dilate else 0  # distances in float64, and what finds them
+    # Packed rows, and the answer before and after it is put into its layout.
+    rest = 8 if output.layout == "mask" else 5 * 4 + 2 * answer_bytes(output) + 8
+    return rest + growing
+
+
+def _check_known(shape: tuple[float, ...]) -> None:
+    if any(math.isnan(size) for size in shape):
+        raise CubeError(
+            f"shape {shape}: sizes of chunks are not known; call compute_chunk_sizes() on the "
+            "dask array first"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Grid:
     """Where chunks lie in the scene."""
 
@@ -183,9 +242,9 @@ class _Grid:
     """Pixels of its neighbours that a chunk must see to answer as the whole scene would."""
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], job: Job) -> _Grid:
-        """Cut (y, x) into chunks on which the job's answer does not depend."""
-        tiling, options = job.options.tiling(job.ensemble.spec), job.options
+    def of(cls, shape: tuple[int, ...], options: Options, spec: ModelSpec) -> _Grid:
+        """Cut (y, x) into chunks on which the answer does not depend."""
+        tiling = options.tiling(spec)
         halo = tiling.margin if options.stitch == "crop" else tiling.tile + 2 * tiling.overlap
         cut = (chunk_lengths(size, options.chunk, tiling.stride, max(halo, 1)) for size in shape)
         return cls(tuple(cut), halo)

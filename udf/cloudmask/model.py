@@ -1,4 +1,4 @@
-"""A network behind a callable: the protocol, and ONNX Runtime.
+"""A network behind a callable: the protocol, and networks in ONNX files.
 
 A model takes reflectance and answers with class probabilities; what lies between (standardising,
 softmax) is its own affair. Everything else in the package knows this protocol only.
@@ -7,16 +7,16 @@ softmax) is its own affair. Everything else in the package knows this protocol o
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cloudmask.checks import whole
+from cloudmask.engines import open_session
 from cloudmask.errors import ModelError
+from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from cloudmask.engines import Session
 
 
 class Model(Protocol):
@@ -45,56 +47,8 @@ class Model(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """How ONNX Runtime may use the machine."""
-
-    threads: int | None = None
-    """Threads of one network call; default OMP_NUM_THREADS, else the cores this process may
-    use. ONNX Runtime's own default takes every core of the node."""
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    """Execution providers in order of preference."""
-
-    def __post_init__(self) -> None:
-        """Refuse thread numbers below 1."""
-        if self.threads is not None:
-            object.__setattr__(self, "threads", whole("threads", self.threads, least=1))
-        object.__setattr__(self, "providers", tuple(np.atleast_1d(self.providers).tolist()))
-
-    @property
-    def intra_op_threads(self) -> int:
-        """The number of threads to use."""
-        return self.threads or _threads_of_environment() or _usable_cores()
-
-
-def _threads_of_environment() -> int:
-    """Return OMP_NUM_THREADS (its first level, if nested), 0 if absent or no number."""
-    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return int(first) if first.isdecimal() else 0
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-ARENA_WANTS = 4 * 2**30
-"""Bytes of address space below which the allocator's arena is left out: it is a fifth to a third
-faster, but keeps what it once took."""
-
-
-def _arena_allowed() -> bool:
-    try:
-        import resource
-    except ImportError:  # not on Windows, where no such limit exists
-        return True
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return limit == resource.RLIM_INFINITY or limit >= ARENA_WANTS
-
-
 class OnnxModel:
-    """A network run by ONNX Runtime; made by `load_onnx`. Several threads may call it at once.
+    """A network in an ONNX file; made by `load_onnx`. Several threads may call it at once.
 
     Pickled as the recipe that made it, so that a worker opens its own session, once.
     """
@@ -102,7 +56,7 @@ class OnnxModel:
     def __init__(
         self,
         spec: ModelSpec,
-        session: Any,
+        session: Session,
         recipe: tuple[Callable[..., OnnxModel], tuple[Any, ...]],
     ) -> None:
         self.spec = spec
@@ -125,12 +79,11 @@ class OnnxModel:
 
     def _run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            (answer,) = self._session.run(None, {self.spec.input_name: tiles})
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+            return self._session.run(tiles)
+        except Exception as error:  # the engines' exceptions have no common base
             raise ModelError(
                 f"model {self.spec.name!r} failed on tiles of shape {tiles.shape}: {error}"
             ) from error
-        return answer
 
     @cached_property
     def _mean_and_std(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -204,54 +157,30 @@ def _load_onnx(path: Path, spec: ModelSpec, runtime: Runtime) -> OnnxModel:
     return OnnxModel(replace(spec, sha256=found), session, (load_onnx, (path, spec, runtime)))
 
 
-def open_session(content: bytes, name: str, runtime: Runtime) -> Any:
-    """Make an ONNX Runtime session that is a good guest on a shared node.
-
-    Raises:
-        ModelError: The bytes are no ONNX network, or a provider is not installed.
-    """
-    import onnxruntime
-
-    absent = set(runtime.providers) - set(onnxruntime.get_available_providers())
-    if absent:
-        raise ModelError(
-            f"provider {', '.join(sorted(absent))} is not installed; here are "
-            f"{', '.join(onnxruntime.get_available_providers())}"
-        )
-    options = _session_options(onnxruntime.SessionOptions(), runtime)
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=list(runtime.providers))
-    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
-        raise ModelError(f"model {name!r}: not a usable ONNX network ({error})") from error
-
-
-def _session_options(options: Any, runtime: Runtime) -> Any:
-    options.intra_op_num_threads = runtime.intra_op_threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: its warnings are about its own optimiser
-    # Pre-planned buffers cost memory and bring no speed here.
-    options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = _arena_allowed()
-    # Spinning threads take the cores from other workers; it costs about 3 % when alone.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
 def embedded_manifest(path: Path) -> str | None:
     """Read the manifest inside an ONNX file, if it has one.
 
     Raises:
         ModelError: The file is unreadable or no ONNX network.
     """
+    try:
+        seen = path.stat()
+    except OSError:  # to read it says what is wrong
+        return _embedded(path, 0, 0)
+    return _embedded(path, seen.st_mtime_ns, seen.st_size)
+
+
+@lru_cache(maxsize=16)
+def _embedded(path: Path, _changed: int, _size: int) -> str | None:
+    """Open a file to look inside, once while it stays as it is: that takes seconds."""
     content, _ = read_pinned(path, "")
     session = open_session(content, path.name, Runtime(threads=1))
-    found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return found
+    return session.metadata.get(METADATA_KEY)
 
 
-def _compare(session: Any, spec: ModelSpec) -> None:
+def _compare(session: Session, spec: ModelSpec) -> None:
     """Refuse a manifest that contradicts its network."""
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+    inputs, outputs = session.inputs, session.outputs
     where = f"model {spec.name!r} contradicts its manifest:"
     names = [each.name for each in inputs]
     if names != [spec.input_name]:
@@ -262,9 +191,9 @@ def _compare(session: Any, spec: ModelSpec) -> None:
         ("input", inputs[0], len(spec.bands), "bands"),
         ("output", outputs[0], len(spec.classes), "classes"),
     ):
-        if tensor.type != "tensor(float)" or len(tensor.shape) != 4:  # noqa: PLR2004
+        if tensor.dtype != "float32" or len(tensor.shape) != 4:  # noqa: PLR2004
             raise ModelError(
-                f"{where} {kind} is {tensor.type} of shape {tensor.shape}, must be float32 of "
+                f"{where} {kind} is {tensor.dtype} of shape {tensor.shape}, must be float32 of "
                 f"(n, {what}, y, x)"
             )
         if isinstance(tensor.shape[0], int):
@@ -277,7 +206,7 @@ def _compare(session: Any, spec: ModelSpec) -> None:
     _compare_tile(inputs[0].shape[2:], spec, where)
 
 
-def _compare_tile(edges: list[int | str], spec: ModelSpec, where: str) -> None:
+def _compare_tile(edges: tuple[int | str | None, ...], spec: ModelSpec, where: str) -> None:
     for edge in edges:
         if isinstance(edge, int) and (edge != spec.tile or not spec.fixed_tile):
             kind = "fixed" if spec.fixed_tile else "free"

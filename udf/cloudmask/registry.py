@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudmask.errors import ModelError
-from cloudmask.model import OnnxModel, Runtime, embedded_manifest, load_onnx
+from cloudmask.families import members
+from cloudmask.model import OnnxModel, embedded_manifest, load_onnx
+from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec, parse_manifest
 
 if TYPE_CHECKING:
@@ -214,6 +216,15 @@ def find(name: str | Path) -> Entry:
         f"unknown model {str(name)!r}; give the path of an .onnx file or one of\n{lines}\n"
         "(CloudS2Mask and OmniCloudMask are made with `cloudmask fetch` or `cloudmask export`)"
     )
+
+
+def meant(name: str) -> list[str]:
+    """Give what a name means: the members of a family (`cloudmask.families`), else itself.
+
+    Raises:
+        ModelError: It is a family's of which nothing is installed.
+    """
+    return [entry.spec.name for entry in members(name, known())] or [name]
 
 
 def local(path: Path) -> Entry:

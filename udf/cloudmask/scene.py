@@ -8,52 +8,26 @@ height of the scene, so a file larger than memory and a chunk in a worker go the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from cloudmask.blend import make_stitcher
 from cloudmask.classes import classify
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.fill import fill, occupied
+from cloudmask.source import SourceBand
 from cloudmask.windows import Placement, Span, slid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from cloudmask.bands import Preset
+    from cloudmask.blend import Stitcher
     from cloudmask.ensemble import Ensemble
+    from cloudmask.source import RowSource
     from cloudmask.windows import AxisPlan, Tiling
-
-
-class RowSource(Protocol):
-    """Something that rows can be read from: an array, a file."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(band, y, x)."""
-
-    def read(self, rows: Span) -> NDArray[np.generic]:
-        """Read (band, rows, x), numbers as stored, bands in the network's order."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArraySource:
-    """Rows of an array (band, y, x)."""
-
-    array: NDArray[np.generic]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(band, y, x)."""
-        bands, height, width = self.array.shape
-        return bands, height, width
-
-    def read(self, rows: Span) -> NDArray[np.generic]:
-        """See `RowSource`."""
-        return self.array[:, rows.slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +88,59 @@ def predict_rows(
             f"{source.shape[0]} bands given, model {ensemble.name!r} takes "
             f"{len(ensemble.spec.bands)}: {', '.join(ensemble.spec.bands)}"
         )
-    numbers = _NumberBand(source, preset)
+    steps = _steps(SourceBand(source, preset), plan, progress)
     stitcher = make_stitcher(len(ensemble.spec.classes), plan.y, plan.x, plan.tiling)
-    start = plan.y.out.start
-    for number, placement in enumerate(plan.y.placements):
-        numbers.hold(plan.y.needs(number))
-        for batch in _batches(_tiles(numbers, plan, placement, progress), plan.batch):
-            answers = ensemble(np.stack([tile.values for tile in batch]))
-            for tile, answer in zip(batch, answers, strict=True):
-                stitcher.add(answer, tile.y, tile.x)
-                _tell(progress, tile.y, tile.x)
-        stop = plan.y.settled(number)
-        if stop > start:
-            rows = Span(start, stop)
-            valid, probabilities = numbers.valid(rows, plan.x.out), stitcher.take(stop)
-            probabilities[:, ~valid] = 0
-            yield Rows(rows, probabilities, valid)
-            start = stop
+    for step, answer in ensemble.answers(steps, plan.batch):
+        if isinstance(step, _RowDone):
+            yield step.rows(stitcher)
+        elif answer is not None:
+            stitcher.add(answer, step.y, step.x)
+            _tell(progress, step.y, step.x)
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
-    """A tile ready for the networks."""
+class _Place:
+    """Where a tile lies."""
 
-    values: NDArray[np.float32]
     y: Placement
     x: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class _RowDone:
+    """A row of tiles ends here; with it some rows of pixels are final."""
+
+    y: Span
+    valid: NDArray[np.bool_]
+    """(rows, width), kept here as the source may have gone on by the time tiles are answered."""
+
+    def rows(self, stitcher: Stitcher) -> Rows:
+        probabilities = stitcher.take(self.y.stop)
+        if not self.valid.all():
+            probabilities *= self.valid
+        return Rows(self.y, probabilities, self.valid)
+
+
+_Step = tuple[_Place | _RowDone, "NDArray[np.float32] | None"]
+
+
+def _steps(
+    numbers: SourceBand, plan: Plan, progress: Callable[[int], None] | None
+) -> Iterator[_Step]:
+    """Cut all tiles, row by row; those without a valid pixel to answer for are left out."""
+    start = plan.y.out.start
+    for number, y in enumerate(plan.y.placements):
+        numbers.hold(plan.y.needs(number))
+        for x in plan.x.placements:
+            step = _cut(numbers, plan, y, x)
+            if step:
+                yield step
+            else:
+                _tell(progress, y, x)
+        rows = Span(start, plan.y.settled(number))
+        if rows.size:
+            yield _RowDone(rows, numbers.valid(rows, plan.x.out)), None
+            start = rows.stop
 
 
 def _tell(progress: Callable[[int], None] | None, y: Placement, x: Placement) -> None:
@@ -147,30 +148,7 @@ def _tell(progress: Callable[[int], None] | None, y: Placement, x: Placement) ->
         progress(y.core.size * x.core.size)
 
 
-def _batches(tiles: Iterator[_Tile], size: int) -> Iterator[list[_Tile]]:
-    batch: list[_Tile] = []
-    for tile in tiles:
-        batch.append(tile)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _tiles(
-    numbers: _NumberBand, plan: Plan, y: Placement, progress: Callable[[int], None] | None
-) -> Iterator[_Tile]:
-    """Cut one row of tiles; those without a valid pixel to answer for are left out."""
-    for x in plan.x.placements:
-        tile = _cut(numbers, plan, y, x)
-        if tile:
-            yield tile
-        else:
-            _tell(progress, y, x)
-
-
-def _cut(numbers: _NumberBand, plan: Plan, y: Placement, x: Placement) -> _Tile | None:
+def _cut(numbers: SourceBand, plan: Plan, y: Placement, x: Placement) -> _Step | None:
     if plan.y.stitch == "crop":
         if not numbers.valid(y.core, x.core).any():
             return None
@@ -184,57 +162,10 @@ def _cut(numbers: _NumberBand, plan: Plan, y: Placement, x: Placement) -> _Tile 
         if not (y.window.common(plan.y.out).size and x.window.common(plan.x.out).size):
             return None  # asked for only in case it slides into the output
     values, valid = numbers.tile(y.window, x.window)
-    return _Tile(fill(values, valid), y, x)
+    return _Place(y, x), fill(values, valid)
 
 
 def _slide(placement: Placement, inner: Span, axis: AxisPlan) -> Placement:
     """Move a tile off no data; `inner` is its occupied part in its own frame."""
     there = inner.moved(placement.window.start)
     return replace(placement, window=slid(placement.window, there, axis.extent, axis.reach))
-
-
-class _NumberBand:
-    """The rows of the source that tiles in the making need, as stored, and their validity."""
-
-    def __init__(self, source: RowSource, preset: Preset) -> None:
-        self._source, self._preset = source, preset
-        self._rows = Span(0, 0)
-        self._all_columns = Span(0, source.shape[2])
-        self._raw: NDArray[np.generic] | None = None
-        self._valid = np.zeros((0, source.shape[2]), bool)
-
-    def hold(self, needed: Span) -> None:
-        """Forget the rows before what the next tiles can touch, read those that lack."""
-        kept = self._rows.common(needed)
-        if not kept.size:
-            kept = Span(needed.start, needed.start)
-        fresh = Span(kept.stop, max(kept.stop, needed.stop))
-        raw = self._source.read(fresh)
-        old = slice(kept.start - self._rows.start, kept.stop - self._rows.start)
-        joined = (
-            raw
-            if not kept.size or self._raw is None
-            else np.concatenate([self._raw[:, old], raw], axis=1)
-        )
-        valid = self._preset.valid(raw)
-        self._valid = np.concatenate([self._valid[old], valid]) if kept.size else valid
-        self._raw, self._rows = joined, Span(kept.start, fresh.stop)
-
-    def valid(self, y: Span, x: Span) -> NDArray[np.bool_]:
-        """Tell which pixels of y, x exist, (rows, columns); none does outside the source."""
-        return self._window(self._valid[None], y, x)[0]
-
-    def tile(self, y: Span, x: Span) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Give reflectance (band, y, x) and validity (y, x); outside the source invalid."""
-        assert self._raw is not None, "hold() comes before tile()"
-        values = self._preset.reflectance(self._window(self._raw, y, x))
-        return values, self.valid(y, x)
-
-    def _window(self, array: NDArray[np.generic], y: Span, x: Span) -> NDArray[np.generic]:
-        y_in, x_in = y.common(self._rows), x.common(self._all_columns)
-        inner = array[:, y_in.within(self._rows).slice, x_in.slice]
-        if inner.shape[1:] == (y.size, x.size):
-            return inner
-        window = np.zeros((len(array), y.size, x.size), array.dtype)
-        window[:, y_in.within(y).slice, x_in.within(x).slice] = inner
-        return window

@@ -15,8 +15,9 @@ from cloudmask.bands import PRESETS, positions
 from cloudmask.classes import PROBABILITY_STEPS as STEPS
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import ModelError
-from cloudmask.model import Runtime
-from cloudmask.scene import ArraySource, Plan, predict_rows
+from cloudmask.runtime import Runtime
+from cloudmask.scene import Plan, predict_rows
+from cloudmask.source import ArraySource
 from cloudmask.windows import Tiling, plan_axis
 
 if TYPE_CHECKING:

@@ -12,17 +12,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from cloudmask.augment import TTA
-from cloudmask.bands import canonical
-from cloudmask.checks import whole
-from cloudmask.classes import code_of
+from cloudmask.checks import finite, whole
 from cloudmask.errors import ModelError
+from cloudmask.fields import band_name, codes, softmax, standardisation
 from cloudmask.windows import Tiling
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 METADATA_KEY = "stac_mlm_item"
 """Key of an ONNX file's metadata_props under which its manifest stands."""
@@ -50,7 +46,7 @@ class TestFiles:
 
 _TEXTS = (
     "name", "input_name", "title", "version", "level", "licence", "citation", "sha256", "file",
-    "package", "extra",
+    "package", "extra", "family",
 )  # fmt: skip
 
 
@@ -59,6 +55,9 @@ class ModelSpec:
     """All that is needed to run a network, and to say which one ran."""
 
     name: str
+    family: str = ""
+    """Name that the networks of one ensemble share, such as "clouds2mask-20m-int8"; empty for
+    none. It says the precision, if that is not float32."""
     bands: tuple[str, ...]
     """Input bands in the network's order, Sentinel-2 names where they are such."""
     classes: tuple[int, ...]
@@ -94,6 +93,14 @@ class ModelSpec:
     """Of the ONNX file, hexadecimal; empty if the manifest does not pin it and it is not open."""
     file: str = ""
     """The ONNX file, relative to the manifest or to the installed package that holds it."""
+    size: int = 0
+    """Bytes of that file; 0 if not known."""
+    bytes_per_pixel: float = 0.0
+    """Working memory of a network call in bytes a pixel of a tile, beside the weights; 0 if not
+    known."""
+    flops_per_pixel: float = 0.0
+    """Floating point operations of a call a pixel of a tile (a multiplication with its addition
+    counts 2); 0 if not known."""
     package: str = ""
     """Python package that holds the file, if one does."""
     extra: str = ""
@@ -106,6 +113,7 @@ class ModelSpec:
         self._check_texts()
         self._check_names()
         self._check_scaling()
+        self._check_costs()
         self.tiling()
 
     def _check_texts(self) -> None:
@@ -138,6 +146,14 @@ class ModelSpec:
             self._refuse(
                 f"stddev {self.std} and pixel size {self.pixel_size} must be greater than 0"
             )
+
+    def _check_costs(self) -> None:
+        object.__setattr__(self, "size", whole("file:size", self.size, least=0))
+        for name in ("bytes_per_pixel", "flops_per_pixel"):
+            value = finite(name, getattr(self, name))
+            if value < 0:
+                self._refuse(f"{name} {value:g} must be 0 (not known) or more")
+            object.__setattr__(self, name, float(value))
 
     def _refuse(self, why: str) -> NoReturn:
         raise ModelError(f"model {self.name!r}: {why}")
@@ -184,21 +200,22 @@ def _spec(item: dict[str, Any]) -> ModelSpec:
     takes, gives = _only(properties, "mlm:input"), _only(properties, "mlm:output")
     inference = properties["mlm:hyperparameters"]["inference"]
     asset = _model_asset(item["assets"])
-    mean, std = _standardisation(takes.get("value_scaling") or [])
+    mean, std = standardisation(takes.get("value_scaling") or [])
     return ModelSpec(
         name=properties["mlm:name"],
+        family=properties.get("cloudmask:family", ""),
         title=properties.get("title", ""),
         version=str(properties.get("version", "")),
         level=properties.get("processing:level", ""),
         licence=properties.get("license", ""),
         citation=properties.get("sci:citation", ""),
         pixel_size=float(properties["gsd"]),
-        bands=tuple(_band_name(band) for band in takes["bands"]),
+        bands=tuple(band_name(band) for band in takes["bands"]),
         mean=mean,
         std=std,
         input_name=takes["name"],
-        classes=_codes(gives["classification:classes"]),
-        softmax=_softmax(inference),
+        classes=codes(gives["classification:classes"]),
+        softmax=softmax(inference),
         tile=inference["tile_size"],
         overlap=inference["overlap"],
         multiple=inference.get("size_multiple", 1),
@@ -206,6 +223,9 @@ def _spec(item: dict[str, Any]) -> ModelSpec:
         tta=TTA(depth=inference.get("tta_depth", 0)),
         sha256=_sha256(asset.get("file:checksum", "")),
         file=asset["href"],
+        size=asset.get("file:size", 0),
+        bytes_per_pixel=inference.get("bytes_per_pixel", 0.0),
+        flops_per_pixel=inference.get("flops_per_pixel", 0.0),
         package=asset.get("cloudmask:package", ""),
         extra=asset.get("cloudmask:extra", ""),
         test=_test_files(item["assets"]),
@@ -233,54 +253,10 @@ def _test_files(assets: dict[str, Any]) -> TestFiles | None:
     given, kept = assets["test-input"], assets["test-output"]
     return TestFiles(
         input=str(given["href"]),
-        bands=tuple(_band_name(band) for band in given["bands"]),
+        bands=tuple(band_name(band) for band in given["bands"]),
         output=str(kept["href"]),
         tolerance=float(kept["cloudmask:tolerance"]),
     )
-
-
-def _band_name(band: str | dict[str, str]) -> str:
-    label = band if isinstance(band, str) else band["name"]
-    return canonical(label) or label
-
-
-def _standardisation(
-    scaling: Sequence[dict[str, Any]],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    kinds = {entry["type"] for entry in scaling}
-    if kinds - {"z-score"}:
-        raise ModelError(
-            f"manifest: value_scaling of type {', '.join(sorted(kinds))}; supported is z-score on "
-            "reflectance. Put anything else into the ONNX graph"
-        )
-    mean = tuple(float(entry["mean"]) for entry in scaling)
-    return mean, tuple(float(entry["stddev"]) for entry in scaling)
-
-
-def _codes(classes: Sequence[dict[str, Any]]) -> tuple[int, ...]:
-    values = [entry["value"] for entry in classes]
-    if values != list(range(len(values))):
-        raise ModelError(
-            f"manifest: class values {values} must be the output channels 0, 1, ... in order"
-        )
-    codes = [(entry["name"], code_of(entry["name"])) for entry in classes]
-    unknown = [name for name, code in codes if code is None]
-    if unknown:
-        raise ModelError(
-            f"manifest: unknown class name {', '.join(unknown)}; known are clear, cloud, "
-            "thick_cloud, thin_cloud, cloud_shadow"
-        )
-    return tuple(code for _, code in codes if code is not None)
-
-
-def _softmax(inference: dict[str, Any]) -> bool:
-    activation = inference.get("activation", "none")
-    if activation not in ("none", "softmax"):
-        raise ModelError(
-            f"manifest: activation {activation!r}; supported are none (the graph answers with "
-            "probabilities) and softmax (it answers with logits)"
-        )
-    return bool(activation == "softmax")
 
 
 def _sha256(multihash: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudmask import __version__
 from cloudmask.errors import OptionError
+from cloudmask.registry import meant
 from cloudmask_openeo.bundle.archive import merged
 from cloudmask_openeo.bundle.networks import packed
 from cloudmask_openeo.bundle.runtime import third_party
@@ -79,7 +80,7 @@ def collect(order: Order) -> Contents:
         OptionError: Two networks have one name, or ONNX Runtime cannot be had for the target.
         ArchiveError: A wheel has entries that must not be unpacked.
     """
-    networks = tuple(map(packed, order.models))
+    networks = tuple(packed(each) for given in order.models for each in meant(given))
     _check_names(networks)
     packages = third_party(order.target, order.wheels, order.onnxruntime)
     wheel, content = own_wheel()

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.errors import ModelError
-from cloudmask.model import Runtime, embedded_manifest, read_pinned
+from cloudmask.model import embedded_manifest, read_pinned
 from cloudmask.registry import FOLDER, find
+from cloudmask.runtime import Runtime
 from cloudmask.spec import SHA256_MULTIHASH, parse_manifest
 from cloudmask_openeo.bundle.wheels import licence_texts
 

@@ -36,8 +36,9 @@ CUBE = Dimensions("t", "bands", "y", "x")
 WHOLE = Neighborhood.of((), None, CUBE)
 """A cube in one chunk, with all dates."""
 
-OPERATORS_OPTIONS = ("batch", "overlap", "threads", "tile")
-"""Options that a public server must not leave to its users: they decide about its memory."""
+OPERATORS_OPTIONS = ("batch", "memory_mb", "overlap", "provider", "threads", "tile")
+"""Options that a public server must not leave to its users: they decide about its memory, and
+what it runs on."""
 
 # titiler reads dates in many threads, of many requests. Networks use all cores already, and a
 # UDF's text expects that its process does one thing; neither waits for the other.

@@ -125,7 +125,7 @@ def test_cloud_detection_opens_no_files_of_the_server(
         public_titiler.download(detected)
 
 
-@pytest.mark.parametrize("name", ["batch", "overlap", "threads", "tile"])
+@pytest.mark.parametrize("name", ["batch", "memory_mb", "overlap", "provider", "threads", "tile"])
 def test_users_do_not_decide_about_the_servers_memory(
     public_titiler: Titiler, scene: xr.DataArray, name: str
 ) -> None:

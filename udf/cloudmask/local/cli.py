@@ -17,7 +17,9 @@ except ImportError as error:  # pragma: no cover - depends on the installation
     sys.exit(f"{error}\nThe command needs more packages: pip install 'openeo-cloudmask[local]'")
 
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
+from cloudmask.checks import parse_memory
 from cloudmask.cube import DEFAULT_MODEL
+from cloudmask.engines import PROVIDERS
 from cloudmask.local import bundling, exporting
 from cloudmask.local.console import say, stop, stoppable
 
@@ -145,6 +147,17 @@ def mask(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads. Default: the cores there are.")
     ] = None,
+    provider: Annotated[
+        str, typer.Option(metavar="NAME", help=f"Engine that runs it: {', '.join(PROVIDERS)}.")
+    ] = "cpu",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="512MiB|1GiB|...",
+            help="What the process may take altogether. What cannot be done in it is refused at "
+            "once, with what would help.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Mask clouds and shadows in one raster file.
@@ -161,7 +174,8 @@ def mask(
         overlap=overlap,
         tta=None if tta is None and adaptive else TTA(depth=tta or 0, adaptive=adaptive),
         output=Output(dilate=dilate),
-        runtime=Runtime(threads=threads),
+        memory=None if memory is None else parse_memory(memory),
+        runtime=Runtime(threads=threads, provider=provider),
     )
     chances = output.with_name(f"{output.stem}_probabilities.tif") if probabilities else None
     job = FileJob(

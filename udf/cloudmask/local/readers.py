@@ -88,7 +88,7 @@ def band_labels(dataset: Any, names: Sequence[str] | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """Chosen bands of an open raster, in rows (a `cloudmask.scene.RowSource`)."""
+    """Chosen bands of an open raster, in rows (a `cloudmask.source.RowSource`)."""
 
     dataset: Any
     """Open rasterio dataset, on whatever grid."""

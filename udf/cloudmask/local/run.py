@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cloudmask.bands import PRESETS
 from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import OptionError
-from cloudmask.local.grid import Regrid, Resampled, metres_a_pixel
+from cloudmask.local.ahead import ReadAhead
+from cloudmask.local.grid import ROWS_AT_ONCE, Regrid, Resampled, metres_a_pixel
 from cloudmask.local.progress import pixel_bar
-from cloudmask.local.readers import choose, gdal, opened, warn_of_misfit
+from cloudmask.local.readers import CACHE_MIB, choose, gdal, opened, warn_of_misfit
 from cloudmask.local.stream import answered, grown, regridded
 from cloudmask.local.writers import MaskWriter
+from cloudmask.memory import MIB
 from cloudmask.options import Options
 from cloudmask.scene import Plan, predict_rows
 from cloudmask.windows import plan_axis
@@ -26,7 +30,9 @@ if TYPE_CHECKING:
     from cloudmask.ensemble import Ensemble
     from cloudmask.local.readers import Raster
     from cloudmask.local.stream import ClassRows
-    from cloudmask.scene import RowSource
+    from cloudmask.memory import Needs, Work
+    from cloudmask.source import RowSource
+    from cloudmask.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +111,20 @@ def mask_file(job: FileJob) -> Summary:
     Raises:
         CloudmaskError: See the kinds in `cloudmask.errors`.
     """
-    ensemble = job.options.ensemble(job.models)
     with gdal(), opened(job.source) as dataset:
-        raster, preset = choose(dataset, ensemble.spec.bands, job.preset, job.bands)
+        specs = job.options.specs(job.models)
+        raster, preset = choose(dataset, specs[0].bands, job.preset, job.bands)
+        regrid = _regrid(job, dataset, specs[0])
+        size = footprint(job, raster, regrid, specs[0])
+        job = replace(job, options=job.options.fitted(specs, size))
+        ensemble = job.options.ensemble(job.models)
         warn_of_misfit(raster, preset)
-        work = _Work(job, ensemble, preset, _regrid(job, dataset, ensemble))
-        with MaskWriter(job.output, dataset, job.probabilities) as writer:
+        work = _Work(job, ensemble, preset, regrid, _radius(job, raster, specs[0]))
+        ahead = ReadAhead(raster, _rows_ahead(job, regrid, specs[0]))
+        with ahead, MaskWriter(job.output, dataset, job.probabilities) as writer:
             pixels = dataset.width * dataset.height
             with pixel_bar(job.source.name, pixels, quiet=job.quiet) as tell:
-                for rows in work.stream(raster, tell):
+                for rows in work.stream(ahead, tell):
                     writer.write(rows.y, rows.classes, rows.spread)
             grown_by = {"DILATED_METRES": f"{job.options.output.dilate:g}"}
             of_classes = writer.counts.tags(ensemble.spec.classes) | grown_by
@@ -123,16 +134,29 @@ def mask_file(job: FileJob) -> Summary:
     return Summary(writer.counts.shares(ensemble.spec.classes))
 
 
+def estimate(job: FileJob) -> Needs:
+    """Estimate the memory that `mask_file` takes; no network is opened.
+
+    Raises:
+        CloudmaskError: See the kinds in `cloudmask.errors`.
+    """
+    with gdal(), opened(job.source) as dataset:
+        specs = job.options.specs(job.models)
+        raster, _ = choose(dataset, specs[0].bands, job.preset, job.bands)
+        size = footprint(job, raster, _regrid(job, dataset, specs[0]), specs[0])
+        return job.options.needs(specs, size)
+
+
 def _draw(job: FileJob, path: Path) -> None:
     from cloudmask.local.picture import quicklook  # matplotlib takes a second to load
 
     quicklook(path, job.source, job.output, job.preset, job.bands)
 
 
-def _regrid(job: FileJob, dataset: Any, ensemble: Ensemble) -> Regrid:
+def _regrid(job: FileJob, dataset: Any, spec: ModelSpec) -> Regrid:
     have, shape = metres_a_pixel(dataset), (dataset.height, dataset.width)
     if job.resolution == "model":
-        return Regrid.to(shape, have, ensemble.spec.pixel_size)
+        return Regrid.to(shape, have, spec.pixel_size)
     if isinstance(job.resolution, str):
         return Regrid.to(shape, None, None)
     if have is None:
@@ -141,6 +165,58 @@ def _regrid(job: FileJob, dataset: Any, ensemble: Ensemble) -> Regrid:
             "its pixels have no known size; choose native"
         )
     return Regrid.to(shape, have, job.resolution)
+
+
+CLASSES_BYTES, SPREAD_BYTES, GROWING_BYTES = 3, 48, 40
+"""A pixel of rows on their way to the file: class codes and their copies; probabilities of four
+classes and what is made of them; what finds the distance to the next cloud."""
+
+PICTURE = 160 * MIB
+"""What the quicklook takes, matplotlib included."""
+
+
+def footprint(job: FileJob, raster: Raster, regrid: Regrid, spec: ModelSpec) -> Work:
+    """Say how much memory the job takes besides the networks, for a plan of it.
+
+    Args:
+        job: What to make.
+        raster: The chosen bands of the file.
+        regrid: The file's grid and the network's.
+        spec: The network, or the first one.
+    """
+    bands, _, width = raster.shape
+    spread, dilate = job.probabilities is not None, job.options.output.dilate
+    depth = math.ceil(_radius(job, raster, spec))
+    pixel = CLASSES_BYTES + spread * SPREAD_BYTES + (GROWING_BYTES if dilate else 0)
+    dtypes = [raster.dataset.dtypes[index - 1] for index in raster.indexes]
+    itemsize = np.result_type(*dtypes).itemsize
+    number = bands * itemsize
+    # A row of the network's grid is several of the file's; what is read at once is held twice.
+    at_once = 0 if regrid.trivial else math.ceil(ROWS_AT_ONCE * regrid.factor)
+    reading = at_once * (2 * number + 16)
+    reading += _rows_ahead(job, regrid, spec) * number
+    fixed = (reading + 2 * depth * pixel) * width + CACHE_MIB * MIB
+    work = job.options.work(
+        spec,
+        regrid.network_shape,
+        itemsize=itemsize if regrid.trivial else 4,
+        fixed=fixed + (PICTURE if job.quicklook else 0),
+        per_row=math.ceil(regrid.factor * width * pixel),
+    )
+    return replace(work, spread=spread)
+
+
+def _rows_ahead(job: FileJob, regrid: Regrid, spec: ModelSpec) -> int:
+    """Say how many rows of the file the next step will ask for."""
+    if regrid.trivial:
+        return job.options.tiling(spec).stride
+    return math.ceil(ROWS_AT_ONCE * regrid.factor)
+
+
+def _radius(job: FileJob, raster: Raster, spec: ModelSpec) -> float:
+    """Give the dilation in pixels of the file; a file without a CRS has the network's."""
+    metres = metres_a_pixel(raster.dataset) or spec.pixel_size
+    return job.options.output.dilate / metres
 
 
 def _in_file_pixels(tell: Callable[[float], None], regrid: Regrid) -> Callable[[int], None]:
@@ -155,8 +231,10 @@ class _Work:
     ensemble: Ensemble
     preset: Preset
     regrid: Regrid
+    radius: float
+    """Dilation in pixels of the file."""
 
-    def stream(self, own: Raster, tell: Callable[[float], None]) -> Iterator[ClassRows]:
+    def stream(self, own: RowSource, tell: Callable[[float], None]) -> Iterator[ClassRows]:
         """Give the rows of the mask on the file's grid.
 
         Args:
@@ -165,25 +243,17 @@ class _Work:
         """
         options, spec = self.job.options, self.ensemble.spec
         told = _in_file_pixels(tell, self.regrid)
-        source, preset = self._on_network_grid(own)
+        resampled = None if self.regrid.trivial else Resampled(own, self.preset, self.regrid)
+        # What is resampled is reflectance.
+        source, preset = (resampled, PRESETS["reflectance"]) if resampled else (own, self.preset)
         tiling = options.tiling(spec)
         y, x = (plan_axis(size, tiling, options.stitch) for size in source.shape[1:])
-        rows = predict_rows(source, Plan(y, x, tiling, options.batch), self.ensemble, preset, told)
+        plan = Plan(y, x, tiling, options.batch or 1)
+        rows = predict_rows(source, plan, self.ensemble, preset, told)
         stream = answered(rows, spec.classes, spread=self.job.probabilities is not None)
-        if not self.regrid.trivial:
-            stream = regridded(stream, self.regrid, own, self.preset)
-        return grown(stream, options.output.masked, self._radius(own))
-
-    def _on_network_grid(self, own: Raster) -> tuple[RowSource, Preset]:
-        """Give the raster on the network's grid, and what its numbers mean there."""
-        if self.regrid.trivial:
-            return own, self.preset
-        return Resampled(own, self.preset, self.regrid), PRESETS["reflectance"]
-
-    def _radius(self, own: Raster) -> float:
-        """Give the dilation in pixels of the file; a file without a CRS has the network's."""
-        metres = metres_a_pixel(own.dataset) or self.ensemble.spec.pixel_size
-        return self.job.options.output.dilate / metres
+        if resampled:
+            stream = regridded(stream, self.regrid, resampled.valid)
+        return grown(stream, options.output.masked, self.radius)
 
 
 def _tags(job: FileJob, ensemble: Ensemble, regrid: Regrid) -> dict[str, str]:

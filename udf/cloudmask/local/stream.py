@@ -10,13 +10,12 @@ import numpy as np
 from cloudmask.classes import NO_DATA, by_class, dilate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from cloudmask.bands import Preset
     from cloudmask.local.grid import Regrid
-    from cloudmask.scene import Rows, RowSource
+    from cloudmask.scene import Rows
     from cloudmask.windows import Span
 
 
@@ -39,7 +38,9 @@ def answered(stream: Iterable[Rows], codes: Sequence[int], *, spread: bool) -> I
 
 
 def regridded(
-    stream: Iterable[ClassRows], regrid: Regrid, source: RowSource, preset: Preset
+    stream: Iterable[ClassRows],
+    regrid: Regrid,
+    valid: Callable[[Span], NDArray[np.bool_]],
 ) -> Iterator[ClassRows]:
     """Bring rows from the network's grid to the file's.
 
@@ -48,14 +49,13 @@ def regridded(
     Args:
         stream: Rows on the network's grid, from the top.
         regrid: The two grids.
-        source: The file on its own grid.
-        preset: What its numbers mean.
+        valid: Tells which pixels of some rows of the file exist, (rows, x).
     """
     for rows in stream:
         y = regrid.file_rows(rows.y)
         if not y.size:
             continue
-        absent = ~preset.valid(source.read(y))
+        absent = ~valid(y)
         classes = regrid.back(rows.classes, rows.y)
         classes[absent] = NO_DATA
         spread = None if rows.spread is None else regrid.back(rows.spread, rows.y)

@@ -192,5 +192,6 @@ def _make_cog(raw: Any, path: Path, resampling: str) -> None:
             compress="DEFLATE",
             blocksize=BLOCK,
             overview_resampling=resampling,
+            num_threads="ALL_CPUS",  # of those that this process may use
             bigtiff="IF_SAFER",
         )
