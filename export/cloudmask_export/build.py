@@ -11,6 +11,7 @@ from cloudmask.spec import METADATA_KEY, ModelSpec
 from cloudmask_export.errors import WeightsError
 from cloudmask_export.golden import test_files
 from cloudmask_export.graph import network, plain_network
+from cloudmask_export.graph.cost import cost
 from cloudmask_export.graph.ends import INPUT
 from cloudmask_export.precision import quantise, store_half
 
@@ -62,10 +63,15 @@ class Builder:
         return model.SerializeToString()
 
     def spec(self, name: str, precision: str) -> ModelSpec:
-        """Describe the network; its file is yet to be made."""
+        """Describe the network; its file is yet to be made.
+
+        What a call costs is counted in float32: in a smaller precision it is no more.
+        """
         family = self.choice.family
+        price = cost(self.exact(), family.tile)
         return ModelSpec(
             name=name,
+            family=named(family.name, precision),
             title=f"{family.title}, {self.choice.member}",
             version=self.choice.member,
             level=family.level,
@@ -78,8 +84,15 @@ class Builder:
             pixel_size=family.pixel_size,
             input_name=INPUT,
             file=f"{name}.onnx",
+            bytes_per_pixel=round(price.bytes),
+            flops_per_pixel=round(price.flops),
             test=test_files(name, family.bands, precision),
         )
+
+
+def named(name: str, precision: str) -> str:
+    """Name a network or a family by its precision, too, unless that is float32."""
+    return name if precision == "fp32" else f"{name}-{precision}"
 
 
 VARIANTS = {"fp16": ("fp16",), "int8": ("int8", "int8 in the decoder only")}

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudmask.bands import positions
-from cloudmask.model import OnnxModel, Runtime, load_onnx, open_session
+from cloudmask.engines import open_session
+from cloudmask.model import OnnxModel, load_onnx
+from cloudmask.runtime import Runtime
 from cloudmask.selftest import answer
 from cloudmask.spec import TestFiles
 

@@ -27,16 +27,20 @@ EXTENSIONS = [
         "version/v1.2.0",
     )
 ]
+COSTS = ("bytes_per_pixel", "flops_per_pixel")
+"""What a call costs; left out where it is not known."""
 
 
-def item(spec: ModelSpec, *, architecture: str, source: str, size: int) -> dict[str, Any]:
+def item(
+    spec: ModelSpec, *, architecture: str, source: str, size: int | None = None
+) -> dict[str, Any]:
     """Describe a network.
 
     Args:
         spec: What it wants and gives.
         architecture: Its usual name in the literature.
         source: Page where it comes from.
-        size: Bytes of the ONNX file.
+        size: Bytes of the ONNX file; default what the spec says.
     """
     return {
         "type": "Feature",
@@ -47,7 +51,10 @@ def item(spec: ModelSpec, *, architecture: str, source: str, size: int) -> dict[
         "geometry": None,
         "properties": _properties(spec, architecture),
         "links": [{"rel": "about", "href": source, "type": "text/html"}],
-        "assets": {"model": _asset(spec, size), **_test_assets(spec)},
+        "assets": {
+            "model": _asset(spec, spec.size if size is None else size),
+            **_test_assets(spec),
+        },
     }
 
 
@@ -64,6 +71,7 @@ def _properties(spec: ModelSpec, architecture: str) -> dict[str, Any]:
         "gsd": spec.pixel_size,
         "bands": [_band(name) for name in spec.bands],
         "mlm:name": spec.name,
+        **({"cloudmask:family": spec.family} if spec.family else {}),
         "mlm:architecture": architecture,
         "mlm:tasks": ["semantic-segmentation"],
         "mlm:framework": "ONNX",
@@ -129,6 +137,7 @@ def _inference(spec: ModelSpec) -> dict[str, Any]:
         "size_multiple": spec.multiple,
         "tta_depth": spec.tta.depth,
         "activation": "softmax" if spec.softmax else "none",
+        **{name: value for name in COSTS if (value := getattr(spec, name))},
     }
 
 
@@ -159,7 +168,7 @@ def _asset(spec: ModelSpec, size: int) -> dict[str, Any]:
         "type": "application/octet-stream; application=onnx",
         "roles": ["mlm:model", "mlm:weights"],
         "mlm:artifact_type": "onnx",
-        "file:size": size,
+        **({"file:size": size} if size else {}),
         **({"file:checksum": SHA256_MULTIHASH + spec.sha256} if spec.sha256 else {}),
         **({"cloudmask:package": spec.package} if spec.package else {}),
         **({"cloudmask:extra": spec.extra} if spec.extra else {}),

@@ -14,7 +14,7 @@ from cloudmask.checks import choice as one_of
 from cloudmask.checks import finite
 from cloudmask.classes import CLASSES
 from cloudmask.errors import OptionError
-from cloudmask_export.build import Builder
+from cloudmask_export.build import Builder, named
 from cloudmask_export.choose import choose
 from cloudmask_export.errors import AlreadyMadeError, ExportError
 from cloudmask_export.families.lock import shipped_lock
@@ -99,7 +99,7 @@ def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     say("reading the weights")
     weights = read_weights(path)
     builder = Builder(weights, choose(path, weights, order.family))
-    name = builder.choice.name + ("" if order.precision == "fp32" else f"-{order.precision}")
+    name = named(builder.choice.name, order.precision)
     paths = [order.folder / f"{name}{suffix}" for suffix in SUFFIXES]
     _refuse_existing(paths, weights.sha256, order)
     spec = builder.spec(name, order.precision)
@@ -108,7 +108,8 @@ def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     trial = try_out(builder, order.precision, chosen, _inside(builder, spec), say)
     if order.threshold is not None:
         trial.judge(order.threshold)
-    spec = replace(spec, sha256=hashlib.sha256(trial.content).hexdigest())
+    digest = hashlib.sha256(trial.content).hexdigest()
+    spec = replace(spec, sha256=digest, size=len(trial.content))
     report = _report(path, builder, spec, trial, order.precision)
     say("writing")
     _write(paths, builder, spec, trial, report)
@@ -125,10 +126,10 @@ def _refuse_existing(paths: list[Path], weights: str, order: Order) -> None:
         raise
 
 
-def _manifest(builder: Builder, spec: ModelSpec, size: int) -> dict[str, Any]:
+def _manifest(builder: Builder, spec: ModelSpec) -> dict[str, Any]:
     family = builder.choice.family
     architecture = _usual_name(builder.choice.architecture)
-    made = item(spec, architecture=architecture, source=family.page, size=size)
+    made = item(spec, architecture=architecture, source=family.page)
     made["properties"] |= {
         "description": f"Trained on: {family.training_data}",
         "cloudmask:weights": builder.weights.sha256,
@@ -146,10 +147,8 @@ _DECODERS = {"dynunet": "U-Net (fastai's DynamicUnet)", "smp": "U-Net"}
 
 
 def _inside(builder: Builder, spec: ModelSpec) -> dict[str, Any]:
-    """Describe the network for inside its file: no hash of itself, no files beside it."""
-    made = _manifest(builder, replace(spec, test=None), 0)
-    del made["assets"]["model"]["file:size"]
-    return made
+    """Describe the network for inside its file: no hash, no size, no files beside it."""
+    return _manifest(builder, replace(spec, test=None))
 
 
 def _write(
@@ -162,7 +161,7 @@ def _write(
         np.save(answer, test.answer)
         as_json.write_text(_pretty(report.as_json()), "utf-8")
         as_text.write_text(markdown(report), "utf-8")
-        manifest.write_text(_pretty(_manifest(builder, spec, len(trial.content))), "utf-8")
+        manifest.write_text(_pretty(_manifest(builder, spec)), "utf-8")
 
 
 def _pretty(value: dict[str, Any]) -> str:

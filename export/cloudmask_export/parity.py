@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cloudmask.model import Runtime, open_session
+from cloudmask.engines.ort import inference_session as open_session
+from cloudmask.runtime import Runtime
 from cloudmask_export.errors import ExportError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from cloudmask.model import Runtime
+from cloudmask.runtime import Runtime
 
 if TYPE_CHECKING:
     from cloudmask_export.parity import Parity

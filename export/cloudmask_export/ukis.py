@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import load_from_string
 
 from cloudmask.bands import SENTINEL2, canonical
 from cloudmask.classes import CLEAR, SHADOW, THICK
 from cloudmask.local.simulator import SceneSettings, simulate
-from cloudmask.model import Runtime, load_onnx
+from cloudmask.model import load_onnx
+from cloudmask.runtime import Runtime
 from cloudmask.selftest import answer
 from cloudmask.spec import ModelSpec, TestFiles, parse_manifest
+from cloudmask_export.graph.cost import cost
 from cloudmask_export.item import item
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ def manifest(name: str) -> dict[str, Any]:
     folder = _folder()
     onnx = (folder / f"model_{name}.onnx").read_bytes()
     facts = json.loads((folder / f"model_{name}.json").read_text("utf-8"))
+    price = cost(load_from_string(onnx), facts["data"]["target_size"][0])
     mean, std = facts["data"]["dataset_statistics"]["img"]
     spec = ModelSpec(
         name=f"ukis-{bands}-{level}",
@@ -64,6 +68,9 @@ def manifest(name: str) -> dict[str, Any]:
         file=f"model_{name}.onnx",
         package="ukis_csmask",
         extra="ukis",
+        size=len(onnx),
+        bytes_per_pixel=round(price.bytes),
+        flops_per_pixel=round(price.flops),
         test=TestFiles(
             input="test-input.npy",
             bands=tuple(SENTINEL2),
@@ -71,7 +78,7 @@ def manifest(name: str) -> dict[str, Any]:
             tolerance=0.005,
         ),
     )
-    return item(spec, architecture="U-Net, EfficientNet-B4", source=SOURCE, size=len(onnx))
+    return item(spec, architecture="U-Net, EfficientNet-B4", source=SOURCE)
 
 
 def _folder() -> Path:

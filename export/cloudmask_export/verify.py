@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudmask.engines import providers_here
 from cloudmask.errors import CloudmaskError, ModelError
-from cloudmask.model import Runtime
 from cloudmask.registry import local
+from cloudmask.runtime import Runtime
 from cloudmask.selftest import self_test
 from cloudmask_export.errors import ExportError
 
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
 
     from cloudmask.registry import Entry
 
-NO_PROVIDERS = ("AzureExecutionProvider",)
-"""What ONNX Runtime lists although it runs nothing here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One network on one execution provider."""
+    """One network with one provider."""
 
     name: str
     provider: str
@@ -53,28 +51,21 @@ def _verify(path: Path) -> Iterator[Verdict]:
     except ModelError as error:
         yield Verdict(path.stem, "", good=False, words=str(error))
         return
-    for provider in providers():
+    for provider in providers_here():
         yield _judged(entry, provider)
 
 
-def providers() -> tuple[str, ...]:
-    """List what this installation of ONNX Runtime can run networks on."""
-    import onnxruntime
-
-    found = onnxruntime.get_available_providers()
-    return tuple(each for each in found if each not in NO_PROVIDERS)
-
-
 def _judged(entry: Entry, provider: str) -> Verdict:
-    short = provider.removesuffix("ExecutionProvider")
     try:
-        found = self_test(entry, Runtime(providers=(provider,)))
+        found = self_test(entry, Runtime(provider=provider))
     except CloudmaskError as error:
-        return Verdict(entry.spec.name, short, good=False, words=str(error))
+        return Verdict(entry.spec.name, provider, good=False, words=str(error))
     if not entry.spec.sha256:
         words = "the manifest does not pin the file's hash"
-        return Verdict(entry.spec.name, short, good=False, words=words)
+        return Verdict(entry.spec.name, provider, good=False, words=words)
     if found is None:
-        return Verdict(entry.spec.name, short, good=True, words="hash and graph good, no own test")
+        return Verdict(
+            entry.spec.name, provider, good=True, words="hash and graph good, no own test"
+        )
     words = f"hash and graph good; {100 * found.changed:.2f} % of its test's pixels differ"
-    return Verdict(entry.spec.name, short, good=found.good, words=words)
+    return Verdict(entry.spec.name, provider, good=found.good, words=words)

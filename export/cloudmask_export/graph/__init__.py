@@ -9,6 +9,7 @@ from cloudmask_export.graph.activation import DOMAIN, set_activation
 from cloudmask_export.graph.ends import normalise, order_classes, softmax
 from cloudmask_export.graph.fill import Difference, compare, fill, heads
 from cloudmask_export.graph.fold import fold_batch_norm
+from cloudmask_export.graph.rewrite import turn_gathers, write_out_shuffles, write_out_softmax
 from cloudmask_export.skeletons import load_skeleton
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def network(
     """
     model = plain_network(architecture, arrays, family, activation)
     fold_batch_norm(model.graph)
+    turn_gathers(model.graph)
+    write_out_shuffles(model.graph)
+    write_out_softmax(model.graph)
     return model
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudmask_export.errors import ExportError
-from cloudmask_export.graph.parts import constant, node, replace_nodes
+from cloudmask_export.graph.parts import node, replace_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "Activation"
 DOMAIN = "cloudmask"
-SATURATED = 20.0
-"""Above it e^x is kept: there tanh is 1 in float32, and e^x would overflow further on."""
 
 
 def set_activation(graph: GraphProto, kind: str) -> None:
@@ -61,23 +59,23 @@ def _mish_as_written(_graph: GraphProto, source: str, target: str) -> list[NodeP
     ]
 
 
-def _mish(graph: GraphProto, source: str, target: str) -> list[NodeProto]:
-    """Write tanh(ln(1 + e^x)) as n / (n + 2), n = e^x (e^x + 2): the same, and vectorised.
+def _mish(_graph: GraphProto, source: str, target: str) -> list[NodeProto]:
+    """Write tanh(ln(1 + e^x)) as 1 - 2 q / (1 + q), q = sigmoid(-x)^2: the same, and vectorised.
 
-    ONNX Runtime's Softplus is scalar and would take about a third of CloudS2Mask's time.
+    ONNX Runtime's Softplus is scalar and would take about a third of CloudS2Mask's time. Softsign
+    is q / (1 + |q|), HardSigmoid a line cut off at 0 and 1, which is where it ends anyway. Large
+    and small x need no care: a sigmoid neither overflows nor divides by zero.
+    `cloudmask.engines` makes one operation of these again where that is faster: change both.
     """
-    top = constant(graph, "mish/saturated", SATURATED)
-    two = constant(graph, "mish/two", 2.0)
-    capped, power, sum_, n, n_2, share = (
-        f"{target}/{name}" for name in ("min", "exp", "exp_2", "n", "n_2", "share")
+    opposite, sigmoid, square, soft, share = (
+        f"{target}/{name}" for name in ("opposite", "sigmoid", "square", "softsign", "share")
     )
     return [
-        node("Min", [source, top], capped),
-        node("Exp", [capped], power),
-        node("Add", [power, two], sum_),
-        node("Mul", [power, sum_], n),
-        node("Add", [n, two], n_2),
-        node("Div", [n, n_2], share),
+        node("Neg", [source], opposite),
+        node("Sigmoid", [opposite], sigmoid),
+        node("Mul", [sigmoid, sigmoid], square),
+        node("Softsign", [square], soft),
+        node("HardSigmoid", [soft], share, alpha=-2.0, beta=1.0),
         node("Mul", [source, share], target),
     ]
 

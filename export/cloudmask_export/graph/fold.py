@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
-from cloudmask_export.graph.parts import drop_unused, replace_nodes, uses
+from cloudmask_export.graph.parts import attribute, drop_unused, makers, replace_nodes, uses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,10 +26,10 @@ def fold_batch_norm(graph: GraphProto) -> int:
         How many were folded. One that follows no convolution stays.
     """
     tensors = {each.name: each for each in graph.initializer}
-    used, makers = uses(graph), {each.output[0]: each for each in graph.node}
+    used, made_by = uses(graph), makers(graph)
     kept = []
     for each in graph.node:
-        before = makers.get(each.input[0]) if each.op_type == "BatchNormalization" else None
+        before = made_by.get(each.input[0]) if each.op_type == "BatchNormalization" else None
         if before is not None and _can_take(before, used, tensors):
             _fold(graph, before, each, tensors)
         else:
@@ -67,8 +67,7 @@ def _fold(
 
 
 def _epsilon(norm: NodeProto) -> float:
-    found = {each.name: helper.get_attribute_value(each) for each in norm.attribute}
-    return float(found.get("epsilon", EPSILON))
+    return float(attribute(norm, "epsilon", EPSILON))
 
 
 def _values(tensor: TensorProto) -> NDArray[np.float64]:

@@ -51,6 +51,17 @@ def uses(graph: GraphProto) -> Counter[str]:
     return found
 
 
+def makers(graph: GraphProto) -> dict[str, NodeProto]:
+    """Tell which node makes each tensor."""
+    return {name: each for each in graph.node for name in each.output}
+
+
+def attribute(each: NodeProto, name: str, default: Any = None) -> Any:
+    """Give the value of a node's attribute."""
+    found = next((known for known in each.attribute if known.name == name), None)
+    return default if found is None else helper.get_attribute_value(found)
+
+
 def drop_unused(graph: GraphProto) -> None:
     """Remove the initialisers that no node uses."""
     used = uses(graph)

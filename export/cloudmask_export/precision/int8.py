@@ -74,7 +74,8 @@ def quantise(
                 _Tiles(model.graph.input[0].name, tiles),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
-                nodes_to_exclude=[] if encoder else _of_the_encoder(model),
+                nodes_to_exclude=_of_positions(model)
+                + ([] if encoder else _of_the_encoder(model)),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -90,6 +91,19 @@ def _of_the_encoder(model: ModelProto) -> list[str]:
         node.name
         for node in model.graph.node
         if node.op_type == "Conv" and node.input[1].startswith(ENCODERS)
+    ]
+
+
+def _of_positions(model: ModelProto) -> list[str]:
+    """Name convolutions that see the size of a tile only: OpenVINO compiles none in 8 bits."""
+    seen = {each.name for each in model.graph.input}
+    for node in model.graph.node:
+        if node.op_type != "Shape" and seen & set(node.input):
+            seen.update(node.output)
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.input[0] not in seen
     ]
 
 

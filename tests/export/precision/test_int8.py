@@ -8,6 +8,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
+from cloudmask.engines import open_session
+from cloudmask.runtime import Runtime
 from cloudmask_export.families import family
 from cloudmask_export.graph import network
 from cloudmask_export.precision import quantise
@@ -110,3 +112,25 @@ def test_the_encoder_can_be_left_as_it_is(exact: ModelProto) -> None:
     encoder = {name for name in kernels if name.startswith("encoder.")}
     assert encoder <= kept
     assert not (kernels - encoder) & kept
+
+
+def test_a_convolution_of_positions_alone_keeps_its_numbers(random_weights: Draw) -> None:
+    name = "smp-edgenext_small-3"
+    model = network(name, random_weights(name), family("omnicloudmask-v4"), "")
+    made = quantise(model, tiles(1))
+    exact_ones = [
+        node.input[1]
+        for node in made.graph.node
+        if node.op_type == "Conv" and not node.input[1].endswith("DequantizeLinear_Output")
+    ]
+    assert len(exact_ones) == 1
+    assert "pos_embd" in exact_ones[0]
+
+
+def test_openvino_compiles_a_network_with_positions_in_8_bits(random_weights: Draw) -> None:
+    pytest.importorskip("openvino")
+    name = "smp-edgenext_small-3"
+    model = network(name, random_weights(name), family("omnicloudmask-v4"), "")
+    made = quantise(model, tiles(1)).SerializeToString()
+    session = open_session(made, name, Runtime(threads=1, provider="openvino"))
+    assert session.run(np.stack(tiles(1))).shape == (1, 4, 128, 128)

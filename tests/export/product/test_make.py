@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 from cloudmask import Options, Runtime, mask_clouds
+from cloudmask.engines.ort import inference_session as open_session
 from cloudmask.errors import OptionError
 from cloudmask.local.simulator import SceneSettings, simulate
-from cloudmask.model import open_session
 from cloudmask.registry import local
 from cloudmask.spec import METADATA_KEY, parse_manifest
 from cloudmask_export.errors import ExportError, WeightsError
@@ -89,6 +89,19 @@ def test_the_manifest_says_what_is_published_of_the_network(exported: Any) -> No
     assert (spec.tile, spec.overlap, spec.fixed_tile, spec.pixel_size) == (1000, 300, False, 10)
     assert (spec.licence, spec.level) == ("MIT", "")
     assert "https://doi.org/10.1016/j.rse.2025.114694" in spec.citation
+
+
+def test_the_manifest_says_what_a_call_costs(exported: Any) -> None:
+    spec = parse_manifest(json.dumps(manifest(exported.folder)))
+    assert spec.size == exported.made.path.stat().st_size
+    assert spec.flops_per_pixel == pytest.approx(101e3, rel=0.01)  # OmniCloudMask V4, a pixel
+    full_resolution = 4 * (3 + 4 + 32 + 16)  # bytes: ends, and the last block before and after
+    assert full_resolution < spec.bytes_per_pixel < 10 * full_resolution
+
+
+def test_a_network_belongs_to_its_family(exported: Any) -> None:
+    assert manifest(exported.folder)["properties"]["cloudmask:family"] == "omnicloudmask-v4"
+    assert exported.made.spec.family == "omnicloudmask-v4"
 
 
 def test_nothing_is_left_to_the_caller_but_reflectance(exported: Any) -> None:
@@ -401,7 +414,15 @@ def test_a_smaller_precision_reports_what_it_costs_beside_what_the_rewrites_do(
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_smaller_precision_passes_its_own_test(smaller: Any, precision: str) -> None:
     verdicts = list(verify(smaller(precision) / f"{NAME}-{precision}.onnx"))
-    assert [verdict.good for verdict in verdicts] == [True]
+    assert verdicts
+    assert all(verdict.good for verdict in verdicts)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_smaller_precision_is_a_family_of_its_own(smaller: Any, precision: str) -> None:
+    made = manifest(smaller(precision), f"{NAME}-{precision}")
+    assert made["properties"]["cloudmask:family"] == f"omnicloudmask-v4-{precision}"
 
 
 @pytest.mark.usefixtures("small_tiles")

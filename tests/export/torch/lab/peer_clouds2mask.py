@@ -60,24 +60,35 @@ def _sized(path: Path, shape: tuple[int, int]) -> Path:
 
 def run(scene: Any, how: Any) -> dict[str, Any]:
     """Predict, join, and join once more without rounding."""
-    numbers, size = scene["numbers"], how.patch_size
-    meta = [
-        {"top": int(y), "left": int(x), "bottom": int(y) + size, "right": int(x) + size}
-        for y, x in scene["tiles"]
-    ]
-    patches = [numbers[:, m["top"] : m["bottom"], m["left"] : m["right"]] for m in meta]
-    predictions = inference.run_inference(patches, meta, how)
-    everywhere = np.ones(numbers.shape[1:], bool)
-    mask = pred_joiner.merge_overlapped_preds(predictions, how, everywhere)
-    with rasterio.open(mask) as file:
-        classes = file.read(1)
+    predictions, classes = joined(scene, how)
     found = {
         "classes": classes,
         "predictions": np.stack([each["patch_pred"] for each in predictions]),
     }
     if len(how.models) == 1 and len(how.ordered_augs) == 1:
-        found["exact"] = _exact(patches, meta, how, numbers.shape[1:])
+        found["exact"] = _exact(*_patches(scene, how), how, scene["numbers"].shape[1:])
     return found
+
+
+def joined(scene: Any, how: Any) -> tuple[list[Any], Any]:
+    """Predict and join: the package's predictions, and its classes (y, x) as it writes them."""
+    patches, meta = _patches(scene, how)
+    predictions = inference.run_inference(patches, meta, how)
+    everywhere = np.ones(scene["numbers"].shape[1:], bool)
+    mask = pred_joiner.merge_overlapped_preds(predictions, how, everywhere)
+    with rasterio.open(mask) as file:
+        return predictions, file.read(1)
+
+
+def _patches(scene: Any, how: Any) -> tuple[list[Any], list[Any]]:
+    """Cut the tiles, and say where each lies."""
+    size = how.patch_size
+    meta = [
+        {"top": int(y), "left": int(x), "bottom": int(y) + size, "right": int(x) + size}
+        for y, x in scene["tiles"]
+    ]
+    numbers = scene["numbers"]
+    return [numbers[:, m["top"] : m["bottom"], m["left"] : m["right"]] for m in meta], meta
 
 
 def _exact(patches: list[Any], meta: list[Any], how: Any, shape: tuple[int, int]) -> Any:
