@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-EXTRAS := local,ukis,dask,export
+EXTRAS := local,ukis,dask,export,openvino
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.
 BACKENDS := $(VENV)/backends
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch lint format bench wheel clean
+.PHONY: help demo test test-torch lint format bench bench-inner wheel clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -47,6 +47,14 @@ $(VENV)/torch/.made: pyproject.toml
 	$(VENV)/torch/bin/python -m pip --disable-pip-version-check --quiet install --no-deps clouds2mask==1.1.3
 	@touch $@
 
+# Masks to compare with that need neither torch nor us.
+$(VENV)/peers/.made: pyproject.toml
+	@echo "installing s2cloudless into $(VENV)/peers ..."
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install "pip>=25.1"
+	$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install --group peers
+	@touch $@
+
 $(VENV)/.%: pyproject.toml $(VENV)/.run
 	@echo "installing the $* tools into $(VENV) ..."
 	$(PIP) install --group $*
@@ -70,8 +78,11 @@ format: $(VENV)/.lint ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## measure us and the peers, update the README's tables
+bench: $(VENV)/.test $(VENV)/.openeo $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made $(BACKENDS)/driver/.made ## measure us and the peers, update the tables
 	$(BIN)/python -m benchmarks.run
+
+bench-inner: $(VENV)/.test $(VENV)/.bench ## time the core's inner functions
+	$(BIN)/python -m pytest benchmarks/inner --benchmark-columns=min,median,max,rounds
 
 wheel: $(VENV)/.lint ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build

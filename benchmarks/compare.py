@@ -30,7 +30,10 @@ MASKERS: Mapping[str, Masker] = {
     "ukis-csmask": peer,
     "blend": ours(stitch="blend"),
     "crop": ours(stitch="crop"),
+    "blend, their overlap": ours(stitch="blend", overlap=52),
 }
+"""ukis-csmask's tiles of 256 px overlap by a fifth, 51 px; ours by an even number, 64 by default.
+"""
 
 
 def truth() -> NDArray[np.uint8]:
@@ -66,7 +69,9 @@ def speed(edge: int, times: int) -> dict[str, Any]:
         "edge": edge,
         "seconds": {name: [round(each, 2) for each in all_] for name, all_ in found.items()},
         "times_faster_than_peer": {
-            name: ratio(found["ukis-csmask"], found[name]) for name in ("blend", "crop")
+            name: ratio(found["ukis-csmask"], found[name])
+            for name in MASKERS
+            if name != "ukis-csmask"
         },
     }
 

@@ -16,7 +16,8 @@ from tests.export.random_weights import random_weights
 from tests.export.weight_files import write_pkl
 
 from benchmarks.measure import interleaved, ratio, run_python
-from cloudmask.model import Runtime, open_session
+from cloudmask.engines.ort import inference_session as open_session
+from cloudmask.runtime import Runtime
 from cloudmask_export.build import Builder
 from cloudmask_export.choose import choose
 from cloudmask_export.weights import read_weights

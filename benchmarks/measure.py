@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +79,46 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
 
 def save(name: str, result: Mapping[str, Any]) -> None:
     """Write a result with what it was measured on."""
-    packages = ("numpy", "onnxruntime", "rasterio", "xarray", "ukis-csmask")
-    where = {
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"measured_on": here(), **result}, indent=2) + "\n"
+    (RESULTS / f"{name}.json").write_text(text, "utf-8")
+
+
+def kept() -> dict[str, Any]:
+    """Read all results that are kept, by name."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
+
+
+def here() -> dict[str, Any]:
+    """Say what is measured on: what of a machine and of packages the figures depend on."""
+    return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "packages": {package: version(package) for package in packages},
+        "instructions": sorted(VECTORS & instructions()),
+        "packages": {package: version(package) for package in PACKAGES if _installed(package)},
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"measured_on": where, **result}, indent=2) + "\n"
-    (RESULTS / f"{name}.json").write_text(text, "utf-8")
+
+
+PACKAGES = ("numpy", "onnxruntime", "openvino", "rasterio", "xarray", "ukis-csmask")
+VECTORS = frozenset(
+    ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
+)
+"""Instruction sets that decide how fast numbers are multiplied."""
+
+
+def instructions() -> frozenset[str]:
+    """List the instruction sets of the processor; on Linux only, elsewhere none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False

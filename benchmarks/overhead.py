@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import PAUSE
+import rasterio
+
+from benchmarks.measure import interleaved
+from benchmarks.networks import CLOUDS2MASK, OMNICLOUDMASK
 from cloudmask import Options, find_model
 from cloudmask.local.demo import write_scene
 from cloudmask.local.run import FileJob, mask_file
 from cloudmask.local.simulator import SceneSettings, simulate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from benchmarks.networks import Workshop
     from cloudmask.model import Model
     from cloudmask.spec import ModelSpec
     from cloudmask.windows import Stitch
@@ -55,29 +60,54 @@ def share_besides(model: Model, source: Path, output: Path, stitch: Stitch) -> f
     return 100 * (1 - timed.seconds / (time.perf_counter() - start))
 
 
-def run(edge: int = 1536, times: int = 5) -> dict[str, dict[str, float]]:
-    """Mask a simulated file with a real network, several times with each stitcher."""
-    found: dict[str, list[float]] = {"blend": [], "crop": []}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_scene(folder / "scene.tif", simulate(SceneSettings(shape=(edge, edge))))
-        model = find_model("ukis-4b-l1c").load()
-        share_besides(model, folder / "scene.tif", folder / "mask.tif", "crop")  # warm
-        for _ in range(times):
-            for stitch in ("blend", "crop"):
-                time.sleep(PAUSE)
-                found[stitch].append(
-                    share_besides(model, folder / "scene.tif", folder / "mask.tif", stitch)
-                )
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network and a file for it."""
+
+    title: str
+    architecture: str
+    """Of a network with random values, or the name of a trained one."""
+    edge: int
+    """Pixels of the file."""
+    metres: float
+    """A pixel of the file."""
+
+
+CASES = (
+    Case("ukis-4b-l1c", "", 1536, 10),
+    Case("OmniCloudMask V4, the smaller network alone", OMNICLOUDMASK[0], 1700, 10),
+    Case("CloudS2Mask, a file of 20 m", CLOUDS2MASK[0], 872, 20),
+    Case("CloudS2Mask at 20 m, a file of 10 m", CLOUDS2MASK[0], 1744, 10),
+)
+
+
+def run(workshop: Workshop, times: int = 5, edge: int = 0) -> dict[str, Any]:
+    """Mask simulated files, several times with each stitcher; `edge` instead of the cases'."""
     return {
-        stitch: {
-            "median": round(statistics.median(shares), 1),
-            "least": round(min(shares), 1),
-            "greatest": round(max(shares), 1),
-        }
-        for stitch, shares in found.items()
+        case.title: _shares(case, workshop, times, edge or case.edge)
+        for case in (CASES[:1] if edge else CASES)
     }
 
 
-if __name__ == "__main__":
-    print(run())
+def _shares(case: Case, workshop: Workshop, times: int, edge: int) -> dict[str, Any]:
+    source = workshop.folder / f"overhead-{edge}-{case.metres}.tif"
+    if not source.exists():
+        write_scene(source, simulate(SceneSettings(shape=(edge, edge))))
+        with rasterio.open(source, "r+") as file:
+            file.transform = rasterio.Affine(case.metres, 0, 6e5, 0, -case.metres, 5e6)
+    name = workshop.network(case.architecture) if case.architecture else case.title
+    model, output = find_model(name).load(), workshop.folder / "overhead-mask.tif"
+    share_besides(model, source, output, "crop")  # warm
+    runs = {
+        stitch: partial(share_besides, model, source, output, stitch)
+        for stitch in ("blend", "crop")
+    }
+    return {stitch: _spread(found) for stitch, found in interleaved(runs, times).items()}
+
+
+def _spread(shares: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(shares), 1),
+        "least": round(min(shares), 1),
+        "greatest": round(max(shares), 1),
+    }

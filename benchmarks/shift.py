@@ -77,6 +77,7 @@ def peer(numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 MASKERS: Mapping[str, Masker] = {
     "ukis-csmask (20 % overlap)": peer,
+    "blend, overlap 52": ours(stitch="blend", overlap=52),
     "crop, overlap 64": ours(stitch="crop", overlap=64),
     "crop, overlap 128": ours(stitch="crop", overlap=128),
     "blend, overlap 64": ours(stitch="blend", overlap=64),

@@ -23,7 +23,7 @@ EDGE = 10980
 BANDS = ("B02", "B03", "B04")
 
 
-_COMMAND = """
+COMMAND = """
 import os, sys
 from cloudmask.local.cli import app
 os.chdir(sys.argv[1])
@@ -31,7 +31,7 @@ app(sys.argv[2:], standalone_mode=False)
 """
 
 
-def write_network(folder: Path) -> Path:
+def write_network(folder: Path, bands: tuple[str, ...] = BANDS) -> Path:
     """Make a network of one 1 x 1 convolution with its manifest beside it."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -49,7 +49,7 @@ def write_network(folder: Path) -> Path:
     path = folder / "one-convolution.onnx"
     onnx.save(model, path)
     spec = ModelSpec(
-        name="one-convolution", bands=BANDS, classes=(0, 1, 3), tile=512, overlap=128,
+        name="one-convolution", bands=bands, classes=(0, 1, 3), tile=512, overlap=128,
         file=path.name, sha256="",
     )  # fmt: skip
     size = path.stat().st_size
@@ -58,17 +58,17 @@ def write_network(folder: Path) -> Path:
     return path
 
 
-def write_granule(path: Path, edge: int) -> None:
-    """Write a 3-band uint16 GeoTIFF of random content, a slanted corner of it no data."""
+def write_granule(path: Path, edge: int, bands: tuple[str, ...] = BANDS) -> None:
+    """Write a uint16 GeoTIFF of random content, a slanted corner of it no data."""
     rng = np.random.default_rng(0)
-    block = rng.integers(1, 12000, (3, 512, edge), dtype=np.uint16)
+    block = rng.integers(1, 12000, (len(bands), 512, edge), dtype=np.uint16)
     profile: dict[str, Any] = {
-        "driver": "GTiff", "height": edge, "width": edge, "count": 3, "dtype": "uint16",
+        "driver": "GTiff", "height": edge, "width": edge, "count": len(bands), "dtype": "uint16",
         "nodata": 0, "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
         "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer",
     }  # fmt: skip
     with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(path, "w", **profile) as dataset:
-        dataset.descriptions = BANDS
+        dataset.descriptions = bands
         for start in range(0, edge, 512):
             rows = block[:, : min(512, edge - start)].copy()
             rows[:, :, : max(0, edge // 4 - start)] = 0
@@ -85,7 +85,7 @@ def run(edge: int = EDGE) -> dict[str, float]:
         write_granule(folder / "granule.tif", edge)
         for stitch in ("blend", "crop"):
             words = f"mask granule.tif -o {stitch}.tif -m {network.name} --stitch {stitch} -q"
-            child = run_python(_COMMAND, folder, *words.split())
+            child = run_python(COMMAND, folder, *words.split())
             found[f"{stitch}_peak_mib"] = round(child.peak_mib)
             found[f"{stitch}_seconds_per_megapixel"] = round(child.seconds / edge**2 * 1e6, 3)
     return found

@@ -1,7 +1,7 @@
 """What does a back-end's worker need? The UDF's text, in a process with little address space.
 
-Two networks (an ensemble), chunks of several sizes, 3 GiB of address space as `python-memory`
-of a Spark executor sets it.
+Chunks of several sizes, as `python-memory` of a Spark executor limits a worker: two small networks
+(an ensemble) in 3 GiB; CloudS2Mask's architecture in 2 GiB, and two of it in 3 GiB.
 """
 
 from __future__ import annotations
@@ -10,24 +10,49 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-LIMIT_GIB = 3
+from benchmarks.networks import CLOUDS2MASK, Workshop
+
 SIZES = (512, 768, 1024)
+LARGE_SIZES = (512, 1024)
+"""Of chunks for CloudS2Mask, which takes a hundred times as long."""
+BANDS = ("B02", "B03", "B04", "B08")
+ALL_BANDS = (
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Networks in a worker."""
+
+    model: tuple[str, ...]
+    limit_gib: int
+    bands: tuple[str, ...] = BANDS
+    overlap: int = 32
+    """Pixels of its neighbours that a chunk carries at each side."""
+
+
+SMALL = Case(("ukis-4b-l1c", "ukis-4b-l2a"), 3)
 
 _WORKER = """
-import json, pathlib, resource, sys, time
-size, limit = int(sys.argv[1]), int(sys.argv[2]) * 2**30
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+import json, pathlib, resource, sys
+case, size = json.loads(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_AS, (case["limit_gib"] * 2**30,) * 2)
 import numpy as np
 import xarray as xr
 from cloudmask_openeo import udf_code
 scope = {"__name__": "builtins"}
 exec(udf_code(), scope)
-chunk = size + 2 * 32
-numbers = np.random.default_rng(0).integers(300, 6000, (4, chunk, chunk)).astype(np.float32)
-bands = ["B02", "B03", "B04", "B08"]
-cube = xr.DataArray(numbers, dims=("bands", "y", "x"), coords={"bands": bands})
-context = {"model": ["ukis-4b-l1c", "ukis-4b-l2a"], "chunk_overlap": 32, "layout": "probabilities"}
+chunk, bands = size + 2 * case["overlap"], case["bands"]
+numbers = np.random.default_rng(0).integers(300, 6000, (len(bands), chunk, chunk), np.uint16)
+cube = xr.DataArray(numbers.astype(np.float32), dims=("bands", "y", "x"), coords={"bands": bands})
+context = {"model": case["model"], "chunk_overlap": case["overlap"], "layout": "probabilities"}
 for _ in range(2):
     found = scope["apply_datacube"](cube, context)
 assert found.shape == (6, chunk, chunk)
@@ -41,18 +66,18 @@ print(json.dumps({
 """
 
 
-def worker(size: int, *, limit_gib: int = LIMIT_GIB, threads: int = 2) -> dict[str, int]:
+def worker(size: int, case: Case = SMALL, *, threads: int = 2) -> dict[str, int]:
     """Run two chunks in a fresh process, and tell its greatest memory; on Linux only.
 
     Args:
         size: Edge of a chunk's own pixels.
-        limit_gib: Address space that the process may have.
+        case: Which networks, and the address space that the process may have.
         threads: OMP_NUM_THREADS, as Spark sets it to the cores of a task.
 
     Raises:
         RuntimeError: It failed.
     """
-    words = [sys.executable, "-W", "ignore", "-c", _WORKER, str(size), str(limit_gib)]
+    words = [sys.executable, "-W", "ignore", "-c", _WORKER, json.dumps(asdict(case)), str(size)]
     env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
@@ -61,16 +86,40 @@ def worker(size: int, *, limit_gib: int = LIMIT_GIB, threads: int = 2) -> dict[s
     return found
 
 
-def run(sizes: tuple[int, ...] = SIZES) -> dict[str, dict[str, int]]:
-    """Measure every size of chunks."""
+def large(folder: Path) -> dict[str, Case]:
+    """Make networks of CloudS2Mask's architecture: one alone, and two of them."""
+    one = str(Workshop(folder).network(CLOUDS2MASK[0]))
+    # Another path is another network to us, though the weights are the same.
+    two = Path(one).with_name("two.onnx")
+    if not two.exists():
+        two.hardlink_to(one)
+    make = partial(Case, bands=ALL_BANDS, overlap=64)
+    return {
+        "clouds2mask-20m": make((one,), 2),
+        "clouds2mask-20m, two": make((one, str(two)), 3),
+    }
+
+
+def run(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+    """Measure every size of chunks; CloudS2Mask on those of `LARGE_SIZES`."""
+    found: dict[str, Any] = dict(small(sizes))
+    wanted = [size for size in sizes if size in LARGE_SIZES]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case in large(Path(folder)).items() if wanted else ():
+            of_sizes = {str(size): worker(size, case) for size in wanted}
+            found[name] = {"limit_gib": case.limit_gib, **of_sizes}
+    return found
+
+
+def small(sizes: tuple[int, ...]) -> dict[str, dict[str, int]]:
+    """Measure two small networks in 3 GiB."""
     return {str(size): worker(size) for size in sizes}
 
 
 def main() -> None:
-    """Print the figures, a line of JSON for each size on the command line."""
-    sizes = tuple(map(int, sys.argv[1:])) or SIZES
-    for size, found in run(sizes).items():
-        print(json.dumps({"size": int(size), **found}), flush=True)
+    """Print the figures; with sizes of chunks on the command line of the small networks only."""
+    sizes = tuple(map(int, sys.argv[1:]))
+    print(json.dumps(small(sizes) if sizes else run(), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""What does s2cloudless cost on the same scene, and what do we?
+
+Other models (a tree ensemble on ten bands of each pixel; clouds only), so that only the cost is
+compared. The labelled chip has six bands, of which s2cloudless needs ten: no accuracy here.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contest import Entrant, contest
+from benchmarks.pipelines import write_scene
+from cloudmask.windows import Tiling
+
+PEER = "s2cloudless"
+OURS = ("ukis-4b-l1c", "ukis-6b-l1c")
+TILING = Tiling(256, 64)
+
+
+def run(folder: Path, times: int = 5, edge: int = 768) -> dict[str, Any]:
+    """Mask one array of thirteen bands by turns, ours by small real networks."""
+    scene = str(write_scene(folder / f"s2cloudless-{edge}.npz", edge, TILING))
+    entrants = [
+        Entrant(name=PEER, module="s2cloudless", order={"scene": scene}, environment="peers"),
+        *(
+            Entrant(name=name, module="ours", order={"scene": scene, "models": [name]})
+            for name in OURS
+        ),
+    ]
+    found = contest(entrants, times, answers=False)
+    return {
+        "edge": edge,
+        "seconds": found.seconds,
+        "times_as_fast": found.faster(PEER),
+        "peak_mib": found.peak_mib,
+        "not_measured": found.obstacles,
+    }
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        print(json.dumps(run(Path(name)), indent=2))
