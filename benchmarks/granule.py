@@ -1,7 +1,8 @@
 """A whole granule at 10 m through OmniCloudMask's package and through our command, by hand.
 
     python -m benchmarks.granule                  one 1 x 1 convolution on both sides: the memory
-    python -m benchmarks.granule --networks v4    the two networks of version 4: hours of a CPU
+    python -m benchmarks.granule --networks v4    the two networks of version 4; theirs take hours
+    python -m benchmarks.granule --networks v4 --alone --memory 1150MiB    ours only, capped
 
 Seconds and peak memory of one fresh process each; theirs holds the scene in memory as its function
 takes it, ours reads and writes files.
@@ -29,7 +30,9 @@ PEER = PEERS["omnicloudmask"]
 BARE, V4 = "one-convolution", "v4"
 
 
-def run(edge: int = EDGE, networks: str = BARE) -> dict[str, Any]:
+def run(
+    edge: int = EDGE, networks: str = BARE, memory: str | None = None, *, alone: bool = False
+) -> dict[str, Any]:
     """Measure both, one after the other: there is no memory for both at once everywhere."""
     with tempfile.TemporaryDirectory() as name:
         workshop = Workshop(Path(name))
@@ -37,17 +40,18 @@ def run(edge: int = EDGE, networks: str = BARE) -> dict[str, Any]:
         source = workshop.folder / "granule.tif"
         real = networks == V4
         write_granule(source, edge, bands)
-        found = {"edge": edge, "networks": networks, "ours": _ours(source, workshop, real=real)}
-        theirs = _theirs(source, workshop, real=real)
-        return {**found, "OmniCloudMask": theirs}
+        ours = _ours(source, workshop, memory, real=real)
+        found = {"edge": edge, "networks": networks, "memory": memory, "ours": ours}
+        return found if alone else {**found, PEER.name: _theirs(source, workshop, real=real)}
 
 
-def _ours(source: Path, workshop: Workshop, *, real: bool) -> dict[str, float]:
+def _ours(source: Path, workshop: Workshop, memory: str | None, *, real: bool) -> dict[str, float]:
     bare = [] if real else [str(write_network(workshop.folder, family("omnicloudmask-v4").bands))]
     models = workshop.networks(OMNICLOUDMASK) if real else bare
     tiling = PEER.tiling
     words = f"mask {source.name} -o mask.tif --tile {tiling.tile} --overlap {tiling.overlap} -q"
     chosen = [word for model in models for word in ("-m", model)]
+    chosen += ["--memory", memory] if memory else []
     child = run_python(COMMAND, workshop.folder, *words.split(), *chosen)
     return {"seconds": round(child.seconds, 1), "peak_mib": round(child.peak_mib)}
 
@@ -71,8 +75,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edge", type=int, default=EDGE)
     parser.add_argument("--networks", choices=(BARE, V4), default=BARE)
+    parser.add_argument("--memory", help="what ours may take, 1150MiB for example")
+    parser.add_argument("--alone", action="store_true", help="only ours")
     asked = parser.parse_args()
-    found = run(asked.edge, asked.networks)
+    found = run(asked.edge, asked.networks, asked.memory, alone=asked.alone)
     print(json.dumps(found, indent=2))
     if asked.edge == EDGE:
         save(f"granule_{asked.networks}", found)

@@ -24,6 +24,7 @@ from cloudmask.memory import (
 )
 from cloudmask.options import Options
 from cloudmask.runtime import Runtime
+from cloudmask.scene import ROWS_AT_ONCE
 from cloudmask.spec import ModelSpec
 from cloudmask.testing import constant, fake_spec
 from cloudmask.windows import Stitch, Tiling
@@ -92,7 +93,7 @@ def test_a_wider_scene_takes_more(run: Run, more: int, *, arena: bool) -> None:
 
 @given(run=runs)
 def test_a_higher_scene_takes_no_more_than_a_band_of_it(run: Run) -> None:
-    rows = run.work.tiling.tile + 2 * run.work.tiling.overlap
+    rows = max(ROWS_AT_ONCE, run.work.tiling.tile + 2 * run.work.tiling.overlap)
     high, higher = (
         replace(run, work=replace(run.work, shape=(rows * times, run.work.shape[1])))
         for times in (1, 50)
@@ -294,18 +295,18 @@ def test_the_largest_tile_that_fits_does_fit_and_the_next_one_does_not(
 
 def test_a_tile_is_proposed_that_the_network_takes() -> None:
     run = run_of(spec(bytes_per_pixel=2500.0))
-    message = refused(run, 900 * MIB)
+    message = refused(run, 800 * MIB)
     proposed = re.search(r"Possible are: .*tile (\d+), the largest", message)
     assert proposed
     named = int(proposed[1])
     assert named % 32 == 0
     work = replace(run.work, tiling=run.specs[0].tiling(named))
-    assert chosen(replace(run, work=work), 900 * MIB).needs.total <= 900 * MIB
+    assert chosen(replace(run, work=work), 800 * MIB).needs.total <= 900 * MIB
 
 
 def test_no_tile_is_proposed_to_a_network_of_one_tile_only() -> None:
     fixed = run_of(spec(bytes_per_pixel=2500.0, fixed_tile=True))
-    assert ", the largest that fits" not in refused(fixed, 900 * MIB)
+    assert ", the largest that fits" not in refused(fixed, 800 * MIB)
 
 
 def test_a_smaller_batch_goes_before_all_else() -> None:

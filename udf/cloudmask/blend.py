@@ -33,12 +33,16 @@ class Stitcher(Protocol):
 
 
 class RowBand:
-    """Rows of an image of which only those in the making are kept."""
+    """Rows of an image of which only those in the making are kept.
 
-    def __init__(self, channels: int, out_y: Span, out_x: Span) -> None:
-        self._out_y, self._out_x = out_y, out_x
-        self._start = out_y.start
-        self._rows = np.zeros((channels, 0, out_x.size), np.float32)
+    The same memory serves for all rows: they move to its top when they reach its end.
+    """
+
+    def __init__(self, channels: int, y: AxisPlan, x: AxisPlan) -> None:
+        self._out_y, self._out_x = y.out, x.out
+        # All at once: to make it larger later would take both sizes for a moment.
+        self._rows = np.zeros((channels, y.most_rows, x.out.size), np.float32)
+        self._top = self._start = y.out.start  # of the memory, and of the rows still kept
 
     def window(self, y: Span, x: Span) -> tuple[NDArray[np.float32], Span, Span]:
         """Give the part of the image that y, x covers, as a view, and that part's place.
@@ -47,35 +51,35 @@ class RowBand:
             The view (channel, rows, columns), and its rows and columns in the frame of y, x.
         """
         y_in, x_in = y.common(self._out_y), x.common(self._out_x)
-        self._reach(y_in.stop)
-        first = Span(self._start, self._start)
-        view = self._rows[:, y_in.within(first).slice, x_in.within(self._out_x).slice]
+        view = self._held(y_in)[:, :, x_in.within(self._out_x).slice]
         return view, y_in.within(y), x_in.within(x)
 
     def take(self, stop: int) -> NDArray[np.float32]:
         """Give and forget the rows before `stop`."""
-        self._reach(stop)
-        count = stop - self._start
-        left = self._rows.shape[1] - count
-        done = self._rows[:, :count].copy()
-        for channel in self._rows:  # one by one, as overlapping memory is moved by way of a copy
-            channel[:left] = channel[count:]
-            channel[left:] = 0
+        done = self._held(Span(self._start, stop)).copy()
         self._start = stop
         return done
 
-    def _reach(self, stop: int) -> None:
-        """Hold at least the rows before `stop`; once large enough, the same memory serves on."""
-        lacking = stop - self._start - self._rows.shape[1]
-        if lacking > 0:
-            self._rows = np.pad(self._rows, ((0, 0), (0, lacking), (0, 0)))
+    def _held(self, y: Span) -> NDArray[np.float32]:
+        """Give rows that are kept, with room made for them."""
+        if y.stop - self._top > self._rows.shape[1]:
+            self._move_up()
+        return self._rows[:, y.moved(-self._top).slice]
+
+    def _move_up(self) -> None:
+        gone = self._start - self._top
+        left = self._rows.shape[1] - gone
+        for channel in self._rows:  # one by one, as overlapping memory is moved by way of a copy
+            channel[:left] = channel[gone:]
+            channel[left:] = 0
+        self._top = self._start
 
 
 class CropStitcher:
     """Each pixel from the one tile whose core holds it."""
 
     def __init__(self, channels: int, y: AxisPlan, x: AxisPlan) -> None:
-        self._band = RowBand(channels, y.out, x.out)
+        self._band = RowBand(channels, y, x)
 
     def add(self, tile: NDArray[np.float32], y: Placement, x: Placement) -> None:
         """See `Stitcher`."""
@@ -92,7 +96,7 @@ class BlendStitcher:
 
     def __init__(self, channels: int, y: AxisPlan, x: AxisPlan, tiling: Tiling) -> None:
         # The last channel holds the sum of weights.
-        self._band = RowBand(channels + 1, y.out, x.out)
+        self._band = RowBand(channels + 1, y, x)
         edge = ramp(tiling)
         self._weight = edge[:, None] * edge
 

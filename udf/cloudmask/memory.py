@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cloudmask.errors import CloudmaskError, OptionError
 from cloudmask.process import allowed, held
+from cloudmask.scene import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,10 +66,8 @@ class Work:
 
     @property
     def given(self) -> int:
-        """Rows that are given at once, at most: those of the last tiles."""
-        tiling = self.tiling
-        edge = tiling.stride if self.stitch == "crop" else tiling.tile + tiling.overlap
-        return min(self.shape[0], edge)
+        """Rows that are given at once."""
+        return min(self.shape[0], ROWS_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)

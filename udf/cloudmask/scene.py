@@ -92,7 +92,7 @@ def predict_rows(
     stitcher = make_stitcher(len(ensemble.spec.classes), plan.y, plan.x, plan.tiling)
     for step, answer in ensemble.answers(steps, plan.batch):
         if isinstance(step, _RowDone):
-            yield step.rows(stitcher)
+            yield from step.rows(stitcher)
         elif answer is not None:
             stitcher.add(answer, step.y, step.x)
             _tell(progress, step.y, step.x)
@@ -114,11 +114,18 @@ class _RowDone:
     valid: NDArray[np.bool_]
     """(rows, width), kept here as the source may have gone on by the time tiles are answered."""
 
-    def rows(self, stitcher: Stitcher) -> Rows:
-        probabilities = stitcher.take(self.y.stop)
-        if not self.valid.all():
-            probabilities *= self.valid
-        return Rows(self.y, probabilities, self.valid)
+    def rows(self, stitcher: Stitcher) -> Iterator[Rows]:
+        """Take what is final, a few rows at once: copies of all would double the memory."""
+        for start in range(self.y.start, self.y.stop, ROWS_AT_ONCE):
+            part = Span(start, min(start + ROWS_AT_ONCE, self.y.stop))
+            probabilities = stitcher.take(part.stop)
+            valid = self.valid[part.within(self.y).slice]
+            if not valid.all():
+                probabilities *= valid
+            yield Rows(part, probabilities, valid)
+
+
+ROWS_AT_ONCE = 128
 
 
 _Step = tuple[_Place | _RowDone, "NDArray[np.float32] | None"]

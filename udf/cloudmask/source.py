@@ -51,6 +51,7 @@ class SourceBand:
         self._rows = Span(0, 0)
         self._all_columns = Span(0, source.shape[2])
         self._raw: NDArray[np.generic] | None = None
+        self._own: NDArray[np.generic] | None = None
         self._valid = np.zeros((0, source.shape[2]), bool)
 
     def hold(self, needed: Span) -> None:
@@ -60,15 +61,23 @@ class SourceBand:
             kept = Span(needed.start, needed.start)
         fresh = Span(kept.stop, max(kept.stop, needed.stop))
         raw = self._source.read(fresh)
-        old = slice(kept.start - self._rows.start, kept.stop - self._rows.start)
-        joined = (
-            raw
-            if not kept.size or self._raw is None
-            else np.concatenate([self._raw[:, old], raw], axis=1)
-        )
         valid = self._preset.valid(raw)
-        self._valid = np.concatenate([self._valid[old], valid]) if kept.size else valid
-        self._raw, self._rows = joined, Span(kept.start, fresh.stop)
+        old = kept.moved(-self._rows.start)
+        self._valid = np.concatenate([self._valid[old.slice], valid]) if kept.size else valid
+        self._raw = raw if self._raw is None or not kept.size else self._joined(old, raw)
+        self._rows = Span(kept.start, fresh.stop)
+
+    def _joined(self, kept: Span, raw: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Put rows (band, y, x) below some that are held; in the same memory if that is ours."""
+        assert self._raw is not None, "there are rows to keep"
+        held, size = self._raw, kept.size + raw.shape[1]
+        if self._own is not held or held.shape[1] != size or held.dtype != raw.dtype:
+            self._own = np.concatenate([held[:, kept.slice], raw], axis=1)
+            return self._own
+        for band, below in zip(held, raw, strict=True):
+            band[: kept.size] = band[kept.slice]
+            band[kept.size :] = below
+        return held
 
     def valid(self, y: Span, x: Span) -> NDArray[np.bool_]:
         """Tell which pixels of y, x exist, (rows, columns); none does outside the source."""

@@ -159,6 +159,15 @@ class AxisPlan:
         )
         return min(max(start, self.out.start), self.out.stop)
 
+    @property
+    def most_rows(self) -> int:
+        """Output pixels that are in the making at once, at most: touched and not yet final."""
+        finals = [self.out.start, *map(self.settled, range(len(self.placements)))]
+        touched = (self.needs(number).common(self.out) for number in range(len(self.placements)))
+        return max(
+            (each.stop - done for each, done in zip(touched, finals, strict=False)), default=0
+        )
+
     def moved(self, by: int) -> AxisPlan:
         """Express in a frame whose pixel 0 is this frame's pixel -by."""
         return replace(
