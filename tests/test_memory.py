@@ -213,14 +213,14 @@ def test_an_arena_that_was_asked_for_or_forbidden_is_left_so(*, arena: bool) -> 
 def test_without_a_cap_the_systems_limit_chooses_but_nothing_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cloudmask.memory.allowed", lambda: 100 * MIB)
+    monkeypatch.setattr("cloudmask.process.allowed", lambda: 100 * MIB)
     found = chosen(run_of(spec(), spec()), None)
     assert found.needs.total > 100 * MIB
     assert found.arena is False
 
 
 def test_without_any_limit_the_fastest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudmask.memory.allowed", lambda: None)
+    monkeypatch.setattr("cloudmask.process.allowed", lambda: None)
     assert chosen(run_of(spec(), spec()), None).arena is True
     assert chosen(run_of(provider="cuda"), None).batch == LARGEST_BATCH
 
@@ -372,7 +372,7 @@ def test_fitted_options_say_batch_and_arena() -> None:
 
 def test_without_a_cap_the_runtime_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     # Else a network would be opened a second time.
-    monkeypatch.setattr("cloudmask.memory.allowed", lambda: None)
+    monkeypatch.setattr("cloudmask.process.allowed", lambda: None)
     assert fitted_options(Options(), (fake_spec(),)).runtime == Runtime()
 
 

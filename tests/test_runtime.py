@@ -99,3 +99,14 @@ def test_equal_runtimes_are_one_key() -> None:
     runtime = Runtime(threads=2, provider="openvino", arena=False)
     assert pickle.loads(pickle.dumps(runtime)) == runtime  # noqa: S301 - our own bytes
     assert len({runtime, Runtime(threads=2, provider="openvino", arena=False), Runtime()}) == 2
+
+
+@pytest.mark.parametrize("provider", ["cpu", "openvino"])
+def test_what_means_the_same_is_the_same_once_decided(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudmask.runtime._room_for_arena", lambda: True)
+    open_, given = Runtime(provider=provider), Runtime(provider=provider, arena=True)
+    assert open_.decided == given.decided
+    other = Runtime(provider=provider, arena=False).decided
+    assert (other == given.decided) == (provider == "openvino")

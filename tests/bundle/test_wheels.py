@@ -77,7 +77,8 @@ def test_every_file_of_our_wheel_is_recorded_with_its_hash(wheel: Path) -> None:
 def test_our_wheel_holds_the_core_and_not_the_tools_of_a_person(wheel: Path) -> None:
     names = set(read_zip(wheel))
     core = Path(cloudmask.__file__).parent
-    modules = {f"cloudmask/{file.name}" for file in core.glob("*.py")}
+    places = [*core.glob("*.py"), *core.glob("engines/*.py")]
+    modules = {f"cloudmask/{file.relative_to(core).as_posix()}" for file in places}
     left_out = {"cloudmask/__main__.py", "cloudmask/testing.py"}
     assert modules - left_out == {
         name for name in names if name.endswith(".py") and name.startswith("cloudmask/")

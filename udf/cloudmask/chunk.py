@@ -22,6 +22,7 @@ from cloudmask.errors import CloudmaskError, ModelError, OptionError
 from cloudmask.job import Job
 from cloudmask.memory import mib
 from cloudmask.process import address_space
+from cloudmask.registry import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +83,11 @@ def _masked(cube: xr.DataArray, context: str) -> xr.DataArray:
     asked, job = _prepared(_First(context, size))
     if asked.memory_mb is not None:  # another chunk may be larger than the first
         specs = [model.spec for model in job.ensemble.models]
-        job.options.fitted(specs, _work(asked, size, specs[0]))
+        if not job.options.fits(specs, _work(asked, size, specs[0])):
+            # What it then needs, it cannot have beside what is open.
+            _prepared.cache_clear()
+            forget()
+            asked, job = _prepared(_First(context, size))
     run = partial(_run_carried, job, asked.carried) if any(asked.carried) else job.run
     answer = answered(cube, asked.bands, job, run)
     return in_standard_order(answer).astype(np.float32)
@@ -108,7 +113,7 @@ def _prepared(first: _First) -> tuple[Context, Job]:
 def _work(asked: Context, size: Extent, spec: ModelSpec) -> Work:
     """Say how much is done at once, for a plan of memory."""
     if not any(asked.carried):
-        return size.work(asked.options, spec)
+        return size.work(asked.options, spec, more=4 * len(asked.options.output.bands))
     # Never lazy; packed in float32, and the answer as float32 twice.
     output = asked.options.output
     packed = 4 if output.layout == "mask" else 5 * 4

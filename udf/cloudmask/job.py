@@ -200,6 +200,9 @@ class Extent:
         _check_known(self.shape)
         beside = self.dates * (answer_bytes(options.output) + more) + _making(options.output)
         shape = self.shape
+        if not self.lazy:
+            # Chosen bands are copied, and a file that is yet to be read stands beside.
+            beside += 2 * self.dates * len(spec.bands) * self.itemsize
         if self.lazy:
             # The largest chunk, as cut anew and with what it sees of its neighbours, counts. Its
             # numbers stand beside, as they were read and as put together with those.

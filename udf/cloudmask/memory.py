@@ -12,8 +12,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cloudmask.augment import SYMMETRIES
 from cloudmask.errors import CloudmaskError, OptionError
-from cloudmask.process import allowed, held
+from cloudmask.process import held, room
 from cloudmask.scene import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ ON_CARDS = ("cuda", "tensorrt")
 """Providers whose calls take a card's memory, and gain by larger batches."""
 FLOAT = 4
 """Bytes."""
+LIBRARY = 64 * MIB
+"""What OpenVINO itself takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +109,14 @@ class Run:
     def needs(self, batch: int, *, arena: bool) -> Needs:
         """Add up what it takes with a batch, and with or without the allocator's arena."""
         work, spec = self.work, self.specs[0]
-        calls = [call(each, work.tiling.tile, batch, arena=arena) for each in self.specs]
-        # Networks run one after the other; an arena keeps what it took.
-        working = 0 if self.on_card else sum(calls) if arena else max(calls)
+        keeps = arena or self.compiled
+        calls = [call(each, work.tiling.tile, batch, arena=keeps) for each in self.specs]
+        # Networks run one after the other; an arena keeps what it took, and so does OpenVINO.
+        working = 0 if self.on_card else sum(calls) if keeps else max(calls)
+        compiled = LIBRARY + sum(map(opening, self.specs)) if self.compiled else 0
         return Needs(
             process=held() if self.process is None else self.process,
-            networks=sum(map(network, self.specs)),
+            networks=sum(map(network, self.specs)) + compiled,
             opening=max(map(opening, self.specs)),
             call=working,
             tiles=tiles(spec, work.tiling.tile, batch),
@@ -122,6 +127,11 @@ class Run:
     def on_card(self) -> bool:
         """Whether calls take a graphics card's memory and not ours."""
         return self.runtime.provider in ON_CARDS
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the engine compiles a network at its first call, and keeps both."""
+        return self.runtime.provider.startswith("openvino")
 
     def batches(self, asked: int | None) -> tuple[int, ...]:
         """List the batches that may be chosen, the best first."""
@@ -135,7 +145,7 @@ class Run:
     @property
     def arenas(self) -> tuple[bool, ...]:
         """List whether there may be an arena, the faster first."""
-        given = self.runtime.arena_allowed
+        given = self.runtime.arena_allowed and not self.compiled
         return (True, False) if given and self.runtime.arena is None else (given,)
 
     def chosen(self, asked: int | None, room: int | None) -> Choice:
@@ -186,7 +196,9 @@ def call(spec: ModelSpec, tile: int, batch: int, *, arena: bool) -> int:
 def tiles(spec: ModelSpec, tile: int, batch: int) -> int:
     """Bytes of the tiles of a batch (cut, turned, stacked), the next one, and the answers."""
     given, got = len(spec.bands) * (3 * batch + 2), 4 * len(spec.classes) * batch
-    return (given + got) * tile**2 * FLOAT
+    # While one goes through all augmentations, answers of the others wait behind it.
+    waiting = (len(SYMMETRIES) - 1) * (batch - 1) * len(spec.classes)
+    return (given + got + waiting) * tile**2 * FLOAT
 
 
 def band(spec: ModelSpec, work: Work) -> int:
@@ -220,7 +232,7 @@ def fitted(
     Raises:
         OptionError: It cannot be done in that memory.
     """
-    choice = run.chosen(batch, allowed() if memory is None else memory)
+    choice = run.chosen(batch, room(memory))
     if memory is not None and choice.needs.total > memory:
         ways = _joined(list(_remedies(run, choice, memory, other)))
         raise OptionError(

@@ -16,6 +16,7 @@ import numpy as np
 
 from cloudmask.engines import open_session
 from cloudmask.errors import ModelError
+from cloudmask.process import give_back, return_large_blocks
 from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec
 
@@ -146,15 +147,25 @@ def load_onnx(path: Path, spec: ModelSpec, runtime: Runtime) -> OnnxModel:
             the manifest.
     """
     with _opening:  # else the threads of a worker would each open one at the start
-        return _load_onnx(path, spec, runtime)
+        return _load_onnx(path, spec, runtime.decided)
 
 
 @lru_cache(maxsize=16)
 def _load_onnx(path: Path, spec: ModelSpec, runtime: Runtime) -> OnnxModel:
     content, found = read_pinned(path, spec.sha256)
+    if not runtime.arena_allowed:
+        return_large_blocks()
     session = open_session(content, spec.name, runtime)
     _compare(session, spec)
-    return OnnxModel(replace(spec, sha256=found), session, (load_onnx, (path, spec, runtime)))
+    known = replace(spec, sha256=found, size=spec.size or len(content))
+    del content
+    give_back()  # what opening took, before the next one is opened
+    return OnnxModel(known, session, (load_onnx, (path, spec, runtime)))
+
+
+def forget() -> None:
+    """Let go of open networks that nobody holds; they are opened anew when they are wanted."""
+    _load_onnx.cache_clear()
 
 
 def embedded_manifest(path: Path) -> str | None:

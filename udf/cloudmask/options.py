@@ -12,7 +12,7 @@ from cloudmask.classes import Output
 from cloudmask.ensemble import Ensemble
 from cloudmask.errors import ModelError, OptionError
 from cloudmask.memory import MIB, Run, Work, fitted
-from cloudmask.process import allowed, give_back, held, return_large_blocks
+from cloudmask.process import give_back, held, room
 from cloudmask.registry import find, meant
 from cloudmask.runtime import Runtime
 from cloudmask.spec import ModelSpec
@@ -98,7 +98,7 @@ class Options:
     def needs(self, specs: Sequence[ModelSpec], work: Work) -> Needs:
         """Estimate the memory that networks, as `specs` gives them, take over scene or chunk."""
         run = Run(tuple(specs), work, self.runtime)
-        return run.chosen(self.batch, self.memory or allowed()).needs
+        return run.chosen(self.batch, room(self.memory)).needs
 
     def fitted(self, specs: Sequence[ModelSpec], work: Work) -> Options:
         """Choose what memory decides: the batch, and the allocator's arena.
@@ -120,6 +120,10 @@ class Options:
         if self.memory is not None or choice.arena != runtime.arena_allowed:
             runtime = replace(runtime, arena=choice.arena)
         return replace(self, batch=choice.batch, runtime=runtime)
+
+    def fits(self, specs: Sequence[ModelSpec], work: Work) -> bool:
+        """Tell whether a scene or chunk can be done as these options are, in `memory`."""
+        return self.memory is None or self.needs(specs, work).total <= self.memory
 
     def _other_tiling(self, specs: Sequence[ModelSpec], tile: int) -> Tiling:
         for spec in specs:
@@ -155,11 +159,7 @@ class Options:
             _spec(model)  # raises if it is no network
             opened: Model = model
             return opened
-        if not self.runtime.arena_allowed:
-            return_large_blocks()
-        found = find(model).load(self.runtime)
-        give_back()  # what opening took, before the next one is opened
-        return found
+        return find(model).load(self.runtime)
 
 
 def _listed(models: SomeModels) -> Sequence[Any]:

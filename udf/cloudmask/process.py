@@ -46,6 +46,12 @@ def allowed() -> int | None:
     return min(known, default=None)
 
 
+def room(memory: int | None) -> int | None:
+    """Bytes to choose by: what is said, and no more than the system lets this process have."""
+    known = [limit for limit in (memory, allowed()) if limit is not None]
+    return min(known, default=None)
+
+
 def address_space() -> int | None:
     """Bytes of address space that this process may have (RLIMIT_AS); None if not limited."""
     try:

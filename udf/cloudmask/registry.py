@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudmask import model
 from cloudmask.errors import ModelError
 from cloudmask.families import members
 from cloudmask.model import OnnxModel, embedded_manifest, load_onnx
@@ -77,7 +78,7 @@ class Entry:
             raise ModelError(f"model {self.spec.name!r} has no file")
         if self.path.parent.name != FOLDER or not self.spec.sha256:
             return load_onnx(self.path, self.spec, runtime)
-        return _once(_Pinned(self.spec, runtime, self.path))
+        return _once(_Pinned(self.spec, runtime.decided, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,12 @@ class _Pinned:
 @lru_cache(maxsize=16)
 def _once(network: _Pinned) -> OnnxModel:
     return load_onnx(network.path, network.spec, network.runtime)
+
+
+def forget() -> None:
+    """Let go of open networks that nobody holds; they are opened anew when they are wanted."""
+    _once.cache_clear()
+    model.forget()
 
 
 def known() -> Mapping[str, Entry]:

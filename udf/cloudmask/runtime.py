@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudmask.checks import choice, whole
 
@@ -98,6 +98,12 @@ class Runtime:
     def arena_allowed(self) -> bool:
         """Whether ONNX Runtime's allocator keeps what it once took."""
         return _room_for_arena() if self.arena is None else self.arena
+
+    @property
+    def decided(self) -> Runtime:
+        """The same with nothing left open: what means the same is one session, not two."""
+        asked = PROVIDERS[self.provider].onnxruntime
+        return replace(self, arena=self.arena_allowed if asked else None)
 
 
 def _threads_of_environment() -> int:

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import rasterio
+import rasterio.env
 
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -32,7 +35,9 @@ class ReadAhead:
         """
         self.shape = source.shape
         self._source, self._count = source, rows
-        self._reader = ThreadPoolExecutor(1, "reading ahead")
+        # GDAL's options are a thread's own.
+        options = rasterio.env.getenv() if rasterio.env.hasenv() else {}
+        self._reader = ThreadPoolExecutor(1, "reading ahead", _enter, (options,))
         self._span = Span(0, 0)
         self._rows: Future[NDArray[np.generic]] | None = None
 
@@ -74,3 +79,8 @@ class ReadAhead:
         self._rows = None
         if self._span.size:
             self._rows = self._reader.submit(self._source.read, self._span)
+
+
+def _enter(options: Mapping[str, Any]) -> None:
+    """Use these options for as long as the thread lives."""
+    rasterio.Env(**options).__enter__()

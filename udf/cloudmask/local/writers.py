@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
 from cloudmask.local.beside import beside
 from cloudmask.local.style import category_names, colour_table, qgis_style
+from cloudmask.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,6 +193,6 @@ def _make_cog(raw: Any, path: Path, resampling: str) -> None:
             compress="DEFLATE",
             blocksize=BLOCK,
             overview_resampling=resampling,
-            num_threads="ALL_CPUS",  # of those that this process may use
+            num_threads=str(Runtime().intra_op_threads),
             bigtiff="IF_SAFER",
         )
