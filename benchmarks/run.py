@@ -11,7 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -110,9 +110,8 @@ NEEDS_IMAGERY = ("shift", "overlap")
 """Only where the shared imagery is; not in a smoke run."""
 
 
-def measure(names: list[str], *, smoke: bool) -> dict[str, Any]:
-    """Run some benchmarks."""
-    results: dict[str, Any] = {}
+def measure(names: list[str], *, smoke: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run some benchmarks, one after the other; what is measured is given at once."""
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder))
         for name in names:
@@ -121,8 +120,7 @@ def measure(names: list[str], *, smoke: bool) -> dict[str, Any]:
             found = BENCHMARKS[name].run(name, workshop, smoke=smoke)
             took = round(time.perf_counter() - start)
             say(f"    {took} s")
-            results[name] = {**found, "took_seconds": took}
-    return results
+            yield name, {**found, "took_seconds": took}
 
 
 def chosen(only: list[str], *, smoke: bool) -> list[str]:
@@ -142,11 +140,11 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="small sizes; nothing is kept")
     parser.add_argument("--only", action="append", default=[], choices=BENCHMARKS)
     asked = parser.parse_args()
-    results = measure(chosen(asked.only, smoke=asked.smoke), smoke=asked.smoke)
+    found = measure(chosen(asked.only, smoke=asked.smoke), smoke=asked.smoke)
     if asked.smoke:
-        print(tables.everything(results))
+        print(tables.everything(dict(found)))
         return
-    for name, result in results.items():
+    for name, result in found:
         save(name, result)
     tables.write(kept())
 

@@ -159,7 +159,7 @@ def _besides(results: Results) -> str:
         f"{case} {each['blend']['median']:.0f} % (`blend`) and {each['crop']['median']:.0f} % "
         "(`crop`)"
         for case, each in results["overhead"].items()
-        if isinstance(each, dict)
+        if isinstance(each, dict) and "blend" in each
     ]
     return (
         "Share of a run's time that is not the network's but reading's, resampling's, cutting's, "
