@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.networks import CLOUDS2MASK, Workshop
 
 SIZES = (512, 768, 1024)
-LARGE_SIZES = (512, 1024)
+LARGE_SIZES = (512,)
 """Of chunks for CloudS2Mask, which takes a hundred times as long."""
 BANDS = ("B02", "B03", "B04", "B08")
 ALL_BANDS = (
