@@ -88,9 +88,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "plain_udf": Benchmark(
         title="a plain UDF and ours", wants="workshop", small={"times": 1, "edges": (128,)},
     ),
-    "worker": Benchmark(
-        title="a back-end's worker in 2 and 3 GiB", small={"sizes": (192,), "large_sizes": ()},
-    ),
+    "worker": Benchmark(title="a back-end's worker in 2 and 3 GiB", small={"sizes": (192,)}),
     "memory": Benchmark(title="the memory cap", small=memory.SMOKE),
     "backend": Benchmark(
         title="what a back-end adds", small={"edges": (384,), "times": 1},
