@@ -192,4 +192,4 @@ def _took(results: Results) -> str:
     if not took:
         return ""
     each = ", ".join(f"{name} {seconds} s" for name, seconds in sorted(took.items()))
-    return f"`make bench` took {sum(took.values())} s: {each}."
+    return f"The benchmarks of `make bench` that were run took {sum(took.values())} s: {each}."
