@@ -81,6 +81,7 @@ class Builder:
             classes=tuple(sorted(family.classes)),
             tile=family.tile,
             overlap=family.overlap,
+            multiple=family.multiple,
             pixel_size=family.pixel_size,
             input_name=INPUT,
             file=f"{name}.onnx",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cloudmask.bands import SENTINEL2
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 Level = Literal["L1C", "L2A", ""]
 Activation = Literal["Mish", "ReLU", ""]
+
+HALVED = 32
+"""Pixels of a tile for one of an encoder's last picture."""
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -52,6 +56,14 @@ class Family:
     """Names of the skeletons that its weights fill."""
     members: tuple[WeightFile, ...] = ()
     """In the order of the ensemble; none where nothing is published."""
+
+    @property
+    def multiple(self) -> int:
+        """What a tile must be a multiple of, in pixels: the power of two in the authors' tile.
+
+        No more than the encoders halve. Exported networks count on it (`graph.exact`).
+        """
+        return gcd(self.tile, HALVED)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""

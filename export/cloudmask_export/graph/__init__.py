@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cloudmask_export.errors import WeightsError
 from cloudmask_export.graph.activation import DOMAIN, set_activation
 from cloudmask_export.graph.ends import normalise, order_classes, softmax
+from cloudmask_export.graph.exact import keep_even_sizes
 from cloudmask_export.graph.fill import Difference, compare, fill, heads
 from cloudmask_export.graph.fold import fold_batch_norm
 from cloudmask_export.graph.rewrite import turn_gathers, write_out_shuffles, write_out_softmax
@@ -35,11 +36,12 @@ def network(
     Args:
         architecture: Name of the graph without weights.
         arrays: Tensor name -> values, as `read_weights` gives them.
-        family: Says how to normalise, and which classes there are.
+        family: Says how to normalise, which classes there are, and what tiles are multiples of.
         activation: The decoder's: "Mish" or "ReLU".
 
     Returns:
-        Opset 17, IR 8. Input `reflectance` (batch, bands, height, width) float32; output
+        Opset 17, IR 8. Input `reflectance` (batch, bands, height, width) float32,
+        height and width multiples of `family.multiple`; output
         `probabilities` (batch, classes, height, width) float32, classes in ascending order of
         their codes.
 
@@ -48,6 +50,7 @@ def network(
     """
     model = plain_network(architecture, arrays, family, activation)
     fold_batch_norm(model.graph)
+    keep_even_sizes(model, family.multiple)
     turn_gathers(model.graph)
     write_out_shuffles(model.graph)
     write_out_softmax(model.graph)

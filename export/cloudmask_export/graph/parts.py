@@ -65,9 +65,10 @@ def attribute(each: NodeProto, name: str, default: Any = None) -> Any:
 def drop_unused(graph: GraphProto) -> None:
     """Remove the initialisers that no node uses."""
     used = uses(graph)
-    kept = [each for each in graph.initializer if used[each.name]]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    # One by one, as to put the rest in again would copy a network's weights.
+    for place in reversed(range(len(graph.initializer))):
+        if not used[graph.initializer[place].name]:
+            del graph.initializer[place]
 
 
 def rename_input(graph: GraphProto, old: str, new: str) -> None:

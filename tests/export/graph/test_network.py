@@ -31,7 +31,7 @@ def fitting(architecture: str) -> Family:
     return next(each for each in families().values() if architecture in each.architectures)
 
 
-def tile(bands: int, height: int = 72, width: int = 101, count: int = 1) -> NDArray[np.float32]:
+def tile(bands: int, height: int = 72, width: int = 104, count: int = 1) -> NDArray[np.float32]:
     draw = np.random.default_rng(0)
     coarse = draw.random((count, bands, -(-height // 8), -(-width // 8)))
     fine = np.kron(coarse, np.ones((8, 8)))[:, :, :height, :width]
@@ -48,7 +48,7 @@ def test_the_rewritten_network_is_the_one_as_written(
     image = tile(len(each.bands))
     found = run(network(architecture, arrays, each, each.activation), image)
     wanted = run(plain_network(architecture, arrays, each, written), image)
-    assert found.shape == (1, 4, 72, 101)
+    assert found.shape == (1, 4, 72, 104)
     np.testing.assert_allclose(found, wanted, atol=5e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 

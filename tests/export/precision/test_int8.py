@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Draw = Callable[..., dict[str, NDArray[np.float32]]]
 
 NAME = "smp-regnety_004-3"
+LAST = "segmentation_head.0.weight"
 
 
 def tiles(count: int) -> list[NDArray[np.float32]]:
@@ -111,7 +112,12 @@ def test_the_encoder_can_be_left_as_it_is(exact: ModelProto) -> None:
     kernels = {n.input[1] for n in exact.graph.node if n.op_type == "Conv"}
     encoder = {name for name in kernels if name.startswith("encoder.")}
     assert encoder <= kept
-    assert not (kernels - encoder) & kept
+    assert (kernels - encoder) & kept == {LAST}
+
+
+def test_the_convolution_that_gives_the_classes_keeps_its_numbers(quantised: ModelProto) -> None:
+    kept = {each.name for each in quantised.graph.initializer if len(each.dims) == 4}
+    assert LAST in kept
 
 
 def test_a_convolution_of_positions_alone_keeps_its_numbers(random_weights: Draw) -> None:
@@ -123,8 +129,9 @@ def test_a_convolution_of_positions_alone_keeps_its_numbers(random_weights: Draw
         for node in made.graph.node
         if node.op_type == "Conv" and not node.input[1].endswith("DequantizeLinear_Output")
     ]
-    assert len(exact_ones) == 1
+    assert len(exact_ones) == 2
     assert "pos_embd" in exact_ones[0]
+    assert exact_ones[1] == LAST
 
 
 def test_openvino_compiles_a_network_with_positions_in_8_bits(random_weights: Draw) -> None:
