@@ -1,8 +1,9 @@
 """Does the mask depend on where a back-end cuts its chunks?
 
 The scene goes through openEO's local connection (`apply_neighborhood`, one UDF call a chunk) with
-chunks of three sizes; the answer is compared with that of the whole scene at once. For contrast
-a plain UDF as people write them today: the chunk is the network's tile, no data becomes 0.
+chunks of two sizes (three with `--full`); the answer is compared with that of the whole scene at
+once. For contrast a plain UDF as people write them today: the chunk is the network's tile, no data
+becomes 0.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import openeo
 import xarray as xr
 
 from benchmarks import shift
+from benchmarks.alone import alone
 from cloudmask import Options, find_model, mask_clouds
 from cloudmask.classes import NO_DATA
 from cloudmask_openeo import Chunks, local_connection
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 
     Cuts = tuple[tuple[int, int], ...]
 
-SIZES: dict[Stitch, tuple[int, ...]] = {"crop": (192, 384, 768), "blend": (384, 576, 768)}
+SIZES: dict[Stitch, tuple[int, ...]] = {"crop": (192, 768), "blend": (384, 768)}
 """Edges of chunks; the overlap of 256 px that `blend` needs asks for chunks as large."""
+FULL = {"sizes": {"crop": (192, 384, 768), "blend": (384, 576, 768)}}
 PLAIN = ((256, 0), (224, 16), (192, 32))
 """Size and overlap of the plain UDF's chunks: together they must be the network's 256 px."""
 
@@ -140,11 +143,5 @@ def _differing(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return round(100 * float((found != expected).mean()), 4)
 
 
-def main() -> None:
-    """Print the figures."""
-    for name, found in run().items():
-        print(f"{name:32} {found}")
-
-
 if __name__ == "__main__":
-    main()
+    alone(__doc__, run, FULL)

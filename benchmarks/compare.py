@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.alone import alone
 from benchmarks.measure import interleaved, ratio, run_python
 from benchmarks.shift import BANDS, CHIP, chip, ours, peer, simulated
 from cloudmask import mask_clouds
@@ -20,6 +20,7 @@ from cloudmask.local.simulator import SceneSettings, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,10 @@ MASKERS: Mapping[str, Masker] = {
 }
 """ukis-csmask's tiles of 256 px overlap by a fifth, 51 px; ours by an even number, 64 by default.
 """
+
+
+EDGE = 1024
+"""Pixels along an edge of the scene that is timed."""
 
 
 def truth() -> NDArray[np.uint8]:
@@ -119,7 +124,7 @@ def _our_strip(image: NDArray[np.float32]) -> float:
     return float(1 - mask[100:150].mean())
 
 
-def run(edge: int = 1024, times: int = 5, folder: Path = Path()) -> dict[str, Any]:
+def run(folder: Path, times: int = 5, edge: int = EDGE) -> dict[str, Any]:
     """Measure all."""
     return {
         "accuracy": accuracy() if CHIP.exists() else {},
@@ -127,3 +132,7 @@ def run(edge: int = 1024, times: int = 5, folder: Path = Path()) -> dict[str, An
         "peak_mib": memory(edge, folder),
         "no_data_called_usable": no_data_strip(),
     }
+
+
+if __name__ == "__main__":
+    alone(__doc__, run, {}, wants="folder")

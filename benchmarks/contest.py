@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -45,6 +46,8 @@ class Entrant:
     """Folder of its environment within ours; "" for our own."""
     threads: int | None = None
     """Threads it may use; default those that we would."""
+    measures: bool = False
+    """Whether it measures something while it loads, and so wants to be alone."""
 
     @property
     def python(self) -> Path:
@@ -171,18 +174,17 @@ class Found:
 def contest(entrants: Sequence[Entrant], times: int, *, answers: bool = True) -> Found:
     """Start all sides, let each work once unmeasured, then measure them by turns.
 
+    Loading, mostly on one core and not measured, goes on in two sides at a time.
+
     Args:
         entrants: The sides; those with an obstacle are left out.
         times: How often each works.
         answers: Whether the sides give arrays that are to be kept.
     """
     obstacles = {each.name: each.obstacle for each in entrants if each.obstacle}
+    able = [each for each in entrants if each.name not in obstacles]
     with ExitStack() as stack:
-        sides = {
-            each.name: stack.enter_context(started(each))
-            for each in entrants
-            if each.name not in obstacles
-        }
+        sides = _all_started(able, stack)
         for side in sides.values():
             side.run()
         seconds = interleaved({name: side.run for name, side in sides.items()}, times)
@@ -193,3 +195,16 @@ def contest(entrants: Sequence[Entrant], times: int, *, answers: bool = True) ->
             {name: np.squeeze(s.answer()) for name, s in sides.items()} if answers else {},
             obstacles,
         )
+
+
+def _all_started(entrants: Sequence[Entrant], stack: ExitStack) -> dict[str, Running]:
+    """Start sides, two at a time, then those that want to be alone; in the order given."""
+
+    def start(entrant: Entrant) -> Running:
+        return stack.enter_context(started(entrant))
+
+    together = [each for each in entrants if not each.measures]
+    with ThreadPoolExecutor(2) as pool:
+        found = {e.name: side for e, side in zip(together, pool.map(start, together), strict=True)}
+    found |= {each.name: start(each) for each in entrants if each.measures}
+    return {each.name: found[each.name] for each in entrants}

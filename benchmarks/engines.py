@@ -2,7 +2,8 @@
 
 The same files, the same tile, every provider that runs on this machine: networks of the published
 architectures with random values, and a trained one of ukis-csmask. Run alone, it writes the table
-of docs/engines.md.
+of docs/engines.md. No part of `make bench`, where `benchmarks.limit` and `benchmarks.pipelines`
+time the same engines: `--only engines` or `--full` runs it.
 """
 
 from __future__ import annotations

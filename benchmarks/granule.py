@@ -48,7 +48,7 @@ def run(
 def _ours(source: Path, workshop: Workshop, memory: str | None, *, real: bool) -> dict[str, float]:
     bare = [] if real else [str(write_network(workshop.folder, family("omnicloudmask-v4").bands))]
     models = workshop.networks(OMNICLOUDMASK) if real else bare
-    tiling = PEER.tiling
+    tiling = PEER.full.tiling
     words = f"mask {source.name} -o mask.tif --tile {tiling.tile} --overlap {tiling.overlap} -q"
     chosen = [word for model in models for word in ("-m", model)]
     chosen += ["--memory", memory] if memory else []
@@ -59,7 +59,7 @@ def _ours(source: Path, workshop: Workshop, memory: str | None, *, real: bool) -
 def _theirs(source: Path, workshop: Workshop, *, real: bool) -> dict[str, Any]:
     scene = workshop.folder / "granule.npz"
     with rasterio.open(source) as file:
-        tiling = PEER.tiling
+        tiling = PEER.full.tiling
         np.savez(scene, numbers=file.read(), tile=tiling.tile, overlap=tiling.overlap)
     weights = {each: str(workshop.weights(each)) for each in OMNICLOUDMASK} if real else {}
     order = {"scene": str(scene), "networks": weights}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +20,12 @@ def spread(found: Mapping[str, float], digits: int = 2) -> str:
         f"{found[name]:.{digits}f}" for name in ("median", "least", "greatest")
     )
     return f"{median} ({least} to {greatest})"
+
+
+def size(found: Mapping[str, Any]) -> str:
+    """Write the size of a scene, its width first; square unless it tells its rows."""
+    edge = round(found["edge"])
+    return f"{edge} x {found.get('rows', edge)}"
 
 
 def paragraphs(texts: Iterable[str]) -> str:

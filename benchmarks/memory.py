@@ -3,7 +3,8 @@
 The command in a fresh process, for each network with several caps and without one, on a narrow
 and on a wide file. Both are three tiles high, as memory does not grow with the height beyond, and
 have data at their left and right borders only: what is no data costs no network call, but all
-the memory.
+the memory. `make bench` takes the small network, the wide file and one cap;
+`python -m benchmarks.memory`, like `benchmarks.run --only memory --full`, everything.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "omnicloudmask-v4": OMNICLOUDMASK,
 }
 """What a network is called here, and the architectures that it is made of; none if it is there."""
-EDGE = 300
-"""Columns with data at both borders."""
+EDGE = 60
+"""Columns with data at both borders: one tile at each has them."""
 
 _COMMAND = """
 import os, sys
@@ -120,9 +121,9 @@ def cases(folder: Path, names: Iterable[str]) -> dict[str, Case]:
 
 
 def run(
-    names: tuple[str, ...] = tuple(NETWORKS),
-    widths: tuple[int, ...] = WIDTHS,
-    caps: tuple[int, ...] = CAPS,
+    names: tuple[str, ...] = ("ukis-4b-l1c",),
+    widths: tuple[int, ...] = WIDTHS[1:],
+    caps: tuple[int, ...] = CAPS[:1],
 ) -> dict[str, list[dict[str, Any]]]:
     """Run every network on every width with every cap, and without one."""
     with tempfile.TemporaryDirectory() as folder:
@@ -132,12 +133,13 @@ def run(
         }
 
 
-SMOKE: dict[str, Any] = {"names": ("ukis-4b-l1c",), "widths": (1000,), "caps": (64, 1024)}
+SMOKE: dict[str, Any] = {"widths": (1000,), "caps": (64, 1024)}
+FULL: dict[str, Any] = {"names": tuple(NETWORKS), "widths": WIDTHS, "caps": CAPS}
 
 
 def main() -> None:
     """Print the figures; names of networks on the command line, all without."""
-    print(json.dumps(run(tuple(sys.argv[1:]) or tuple(NETWORKS)), indent=2))
+    print(json.dumps(run(tuple(sys.argv[1:]) or tuple(NETWORKS), WIDTHS, CAPS), indent=2))
 
 
 if __name__ == "__main__":

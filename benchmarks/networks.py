@@ -32,7 +32,7 @@ OMNICLOUDMASK = ("smp-regnety_004-3", "smp-edgenext_small-3")
 FAMILIES = dict.fromkeys(CLOUDS2MASK, "clouds2mask-20m") | dict.fromkeys(
     OMNICLOUDMASK, "omnicloudmask-v4"
 )
-CALIBRATION = 6
+CALIBRATION = 3
 """Tiles to calibrate with; random values have no ranges that more of them would find."""
 
 

@@ -1,4 +1,8 @@
-"""What masking costs besides the network: reading, cutting, stitching, writing."""
+"""What masking costs besides the network: reading, cutting, stitching, writing.
+
+Files are whole multiples of what a tile adds to a scene, so that both stitchers compute about as
+many tiles for a pixel as in a large one.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import rasterio
 
+from benchmarks.alone import alone
 from benchmarks.measure import interleaved
-from benchmarks.networks import CLOUDS2MASK, OMNICLOUDMASK
+from benchmarks.networks import CLOUDS2MASK, OMNICLOUDMASK, Workshop
 from cloudmask import Options, find_model
 from cloudmask.local.demo import write_scene
 from cloudmask.local.run import FileJob, mask_file
 from cloudmask.local.simulator import SceneSettings, simulate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from benchmarks.networks import Workshop
     from cloudmask.model import Model
     from cloudmask.spec import ModelSpec
     from cloudmask.windows import Stitch
@@ -67,32 +72,36 @@ class Case:
     title: str
     architecture: str
     """Of a network with random values, or the name of a trained one."""
-    edge: int
-    """Pixels of the file."""
+    shape: tuple[int, int]
+    """Rows and columns of the file."""
     metres: float
     """A pixel of the file."""
 
 
 CASES = (
-    Case("ukis-4b-l1c", "", 1536, 10),
-    Case("OmniCloudMask V4, the smaller network alone", OMNICLOUDMASK[0], 1700, 10),
-    Case("CloudS2Mask, a file of 20 m", CLOUDS2MASK[0], 872, 20),
-    Case("CloudS2Mask at 20 m, a file of 10 m", CLOUDS2MASK[0], 1744, 10),
+    Case("ukis-4b-l1c", "", (1024, 1024), 10),
+    Case("OmniCloudMask V4, the smaller network alone", OMNICLOUDMASK[0], (1000, 1700), 10),
+    Case("CloudS2Mask, a file of 20 m", CLOUDS2MASK[0], (500, 872), 20),
 )
+_LARGE = (
+    Case("ukis-4b-l1c", "", (1536, 1536), 10),
+    Case("OmniCloudMask V4, the smaller network alone", OMNICLOUDMASK[0], (1700, 1700), 10),
+    Case("CloudS2Mask, a file of 20 m", CLOUDS2MASK[0], (872, 872), 20),
+    Case("CloudS2Mask at 20 m, a file of 10 m", CLOUDS2MASK[0], (1744, 1744), 10),
+)
+FULL = {"cases": _LARGE}
 
 
-def run(workshop: Workshop, times: int = 5, edge: int = 0) -> dict[str, Any]:
-    """Mask simulated files, several times with each stitcher; `edge` instead of the cases'."""
-    return {
-        case.title: _shares(case, workshop, times, edge or case.edge)
-        for case in (CASES[:1] if edge else CASES)
-    }
+def run(workshop: Workshop, times: int = 5, cases: Sequence[Case] = CASES) -> dict[str, Any]:
+    """Mask simulated files, several times with each stitcher."""
+    return {case.title: _shares(case, workshop, times) for case in cases}
 
 
-def _shares(case: Case, workshop: Workshop, times: int, edge: int) -> dict[str, Any]:
-    source = workshop.folder / f"overhead-{edge}-{case.metres}.tif"
+def _shares(case: Case, workshop: Workshop, times: int) -> dict[str, Any]:
+    rows, columns = case.shape
+    source = workshop.folder / f"overhead-{rows}-{columns}-{case.metres}.tif"
     if not source.exists():
-        write_scene(source, simulate(SceneSettings(shape=(edge, edge))))
+        write_scene(source, simulate(SceneSettings(shape=case.shape)))
         with rasterio.open(source, "r+") as file:
             file.transform = rasterio.Affine(case.metres, 0, 6e5, 0, -case.metres, 5e6)
     name = workshop.network(case.architecture) if case.architecture else case.title
@@ -111,3 +120,7 @@ def _spread(shares: list[float]) -> dict[str, float]:
         "least": round(min(shares), 1),
         "greatest": round(max(shares), 1),
     }
+
+
+if __name__ == "__main__":
+    alone(__doc__, run, FULL, wants="workshop")

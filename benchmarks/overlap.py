@@ -1,6 +1,8 @@
 """How much overlap do tiles need? Agreement with tiles that overlap by half, against the cost.
 
-Networks with trained weights on real imagery: those of ukis-csmask, and any others that are named:
+No part of `make bench`, as neither time nor the machine matters: `benchmarks.run --only overlap`
+or `--full` runs it. Networks with trained weights on real imagery: those of ukis-csmask, and any
+others that are named:
 
     python -m benchmarks.overlap clouds2mask-20m-v3.44 --image scene.tif
 """

@@ -1,8 +1,10 @@
 """Whole pipelines on one scene: CloudS2Mask's and OmniCloudMask's packages against us.
 
 Same weights of random values, same tiles, same numbers; what is timed begins with the array and
-ends with the classes. `python -m benchmarks.pipelines clouds2mask --edge 5490` measures a scene
-of the size that one has at 20 m.
+ends with the classes. Scenes have two tiles along each axis (CloudS2Mask's joiner wants a square).
+`make bench` cuts tiles of 352 px, on both sides, as an engine's speed hardly depends on their
+size; `python -m benchmarks.pipelines omnicloudmask --full` the package's own, of 1000 px, and
+`clouds2mask --edge 5490` a scene of the size that one has at 20 m.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +40,22 @@ OURS = {
 }
 """Name in the tables -> provider and precision of the file."""
 REFERENCE = "onnxruntime fp32"
+FULL = {"full": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a scene, and how it is cut."""
+
+    edge: int
+    tiling: Tiling
+
+    @property
+    def tops(self) -> list[tuple[int, int]]:
+        """Place tiles (top, left) as both sides do: the last of an axis is pulled inside."""
+        placements = plan_axis(self.edge, self.tiling, "blend").placements
+        starts = [each.window.start for each in placements]
+        return list(product(starts, starts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +65,23 @@ class Peer:
     name: str
     module: str
     architectures: tuple[str, ...]
-    tiling: Tiling
-    edge: int
-    """Of the scene, if none is asked for: two tiles along each axis."""
+    size: Size
+    """Of the scene, if none is asked for."""
+    full: Size
+    """The same with `--full`: the package's own tiles."""
     ours: tuple[str, ...] = tuple(OURS)
     bands: tuple[str, ...] | None = None
     """None for all."""
 
 
 PEERS: Mapping[str, Peer] = {
-    "clouds2mask": Peer("CloudS2Mask", "clouds2mask", CLOUDS2MASK, Tiling(500, 128), 872),
+    "clouds2mask": Peer(
+        "CloudS2Mask", "clouds2mask", CLOUDS2MASK,
+        size=Size(616, Tiling(352, 88)), full=Size(872, Tiling(500, 128)),
+    ),
     "omnicloudmask": Peer(
-        "OmniCloudMask", "omnicloudmask", OMNICLOUDMASK, Tiling(1000, 300), 1700,
+        "OmniCloudMask", "omnicloudmask", OMNICLOUDMASK,
+        size=Size(600, Tiling(352, 104)), full=Size(1700, Tiling(1000, 300)),
         ours=("onnxruntime fp32", "OpenVINO fp32", "OpenVINO int8"),
         bands=family("omnicloudmask-v4").bands,
     ),
@@ -65,7 +89,7 @@ PEERS: Mapping[str, Peer] = {
 
 
 def run(
-    which: str, workshop: Workshop, times: int = 5, edge: int = 0, tiling: Tiling | None = None
+    which: str, workshop: Workshop, times: int = 5, size: Size | None = None, *, full: bool = False
 ) -> dict[str, Any]:
     """Measure a peer and us by turns.
 
@@ -73,12 +97,13 @@ def run(
         which: One of `PEERS`.
         workshop: Makes the networks.
         times: How often each runs.
-        edge: Of the scene in pixels; 0 for two tiles along each axis.
-        tiling: Of both sides; default the peer's.
+        size: Of the scene; default the peer's.
+        full: Whether that is its `full` one.
     """
     peer = PEERS[which]
-    tiling, edge = tiling or peer.tiling, edge or peer.edge
-    scene = write_scene(workshop.folder / f"{which}-{edge}.npz", edge, tiling, peer.bands)
+    size = size or (peer.full if full else peer.size)
+    tiling, path = size.tiling, workshop.folder / f"{which}-{size.edge}.npz"
+    scene = write_scene(path, size, peer.bands)
     entrants = [_theirs(peer, workshop, scene)]
     for name in peer.ours:
         provider, precision = OURS[name]
@@ -88,10 +113,10 @@ def run(
         entrants.append(Entrant(name=name, module="ours", order=order))
     found = contest(entrants, times)
     return {
-        "edge": edge,
+        "edge": size.edge,
         "tile": tiling.tile,
         "overlap": tiling.overlap,
-        "tiles": len(tops(edge, tiling)) ** 2,
+        "tiles": len(size.tops),
         "seconds": found.seconds,
         "times_as_fast": found.faster(peer.name),
         "same_class_percent": found.agreement(REFERENCE),
@@ -108,24 +133,17 @@ def _theirs(peer: Peer, workshop: Workshop, scene: Path) -> Entrant:
     return Entrant(name=peer.name, module=peer.module, order=order, environment="torch")
 
 
-def tops(edge: int, tiling: Tiling) -> list[int]:
-    """Place tiles along an axis as both sides do: the last is pulled inside."""
-    return [each.window.start for each in plan_axis(edge, tiling, "blend").placements]
-
-
-def write_scene(
-    path: Path, edge: int, tiling: Tiling, bands: tuple[str, ...] | None = None
-) -> Path:
+def write_scene(path: Path, size: Size, bands: tuple[str, ...] | None = None) -> Path:
     """Write a simulated scene for all sides to read."""
-    made = simulated(edge)
+    made = simulated(size.edge)
     chosen = bands or made.bands
     np.savez(
         path,
         numbers=made.reflectance_dn[[made.bands.index(band) for band in chosen]],
         bands=chosen,
-        tiles=[(y, x) for y in tops(edge, tiling) for x in tops(edge, tiling)],
-        tile=tiling.tile,
-        overlap=tiling.overlap,
+        tiles=size.tops,
+        tile=size.tiling.tile,
+        overlap=size.tiling.overlap,
     )
     return path
 
@@ -139,11 +157,15 @@ def main() -> None:
     """Measure one, at any size; results of the usual size are `benchmarks.run`'s to keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", choices=PEERS)
-    parser.add_argument("--edge", type=int, default=0)
+    parser.add_argument("--edge", type=int, default=0, help="pixels of the scene; own tiles")
+    parser.add_argument("--full", action="store_true", help="the package's own tiles")
     parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
+    own = PEERS[asked.which].full.tiling
+    size = Size(asked.edge, own) if asked.edge else None
     with tempfile.TemporaryDirectory() as folder:
-        found = run(asked.which, Workshop(Path(folder)), asked.times, asked.edge)
+        workshop = Workshop(Path(folder))
+        found = run(asked.which, workshop, asked.times, size, full=asked.full)
     print(json.dumps(found, indent=2))
     if asked.edge:
         save(f"{asked.which}_{asked.edge}", found)

@@ -6,23 +6,27 @@ compared. The labelled chip has six bands, of which s2cloudless needs ten: no ac
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.alone import alone
 from benchmarks.contest import Entrant, contest
-from benchmarks.pipelines import write_scene
+from benchmarks.pipelines import Size, write_scene
 from cloudmask.windows import Tiling
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PEER = "s2cloudless"
 OURS = ("ukis-4b-l1c", "ukis-6b-l1c")
 TILING = Tiling(256, 64)
+EDGE = 384
+"""Pixels of the scene."""
+FULL = {"edge": 768}
 
 
-def run(folder: Path, times: int = 5, edge: int = 768) -> dict[str, Any]:
+def run(folder: Path, times: int = 5, edge: int = EDGE) -> dict[str, Any]:
     """Mask one array of thirteen bands by turns, ours by small real networks."""
-    scene = str(write_scene(folder / f"s2cloudless-{edge}.npz", edge, TILING))
+    scene = str(write_scene(folder / f"s2cloudless-{edge}.npz", Size(edge, TILING)))
     entrants = [
         Entrant(name=PEER, module="s2cloudless", order={"scene": scene}, environment="peers"),
         *(
@@ -41,5 +45,4 @@ def run(folder: Path, times: int = 5, edge: int = 768) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        print(json.dumps(run(Path(name)), indent=2))
+    alone(__doc__, run, FULL, wants="folder")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.markdown import paragraphs, spread, table
+from benchmarks.markdown import paragraphs, size, spread, table
+from benchmarks.measure import STUDIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,10 +49,9 @@ def _machine(results: Results) -> str:
 
 
 def _pipeline(name: str, found: Mapping[str, Any]) -> str:
-    edge = found["edge"]
     rows = [
         [
-            f"{TITLES[name]}, {edge} x {edge} px", "seconds", "times as fast",
+            f"{TITLES[name]}, {size(found)} px", "seconds", "times as fast",
             "same class as onnxruntime fp32", "peak memory",
         ]
     ]  # fmt: skip
@@ -160,11 +160,11 @@ def _caps(found: Mapping[str, Any]) -> str:
 
 def _plain(found: Mapping[str, Any]) -> str:
     rows = [["CloudS2Mask's network, chunk of", "seconds", "resident", "address space"]]
-    for size, each in found.items():
-        if size.isdecimal():
+    for edge, each in found.items():
+        if edge.isdecimal():
             rows += [
                 [
-                    f"{size} px, {_UDFS[who]}",
+                    f"{edge} px, {_UDFS[who]}",
                     f"{statistics.median(each['seconds'][who]):.2f}",
                     f"{each['peak_mib'][who]:.0f} MiB",
                     f"{each['address_space_mib'][who]:.0f} MiB",
@@ -188,7 +188,11 @@ def _backend(found: Mapping[str, Any]) -> str:
 
 
 def _took(results: Results) -> str:
-    took = {name: each["took_seconds"] for name, each in results.items() if "took_seconds" in each}
+    took = {
+        name: each["took_seconds"]
+        for name, each in results.items()
+        if "took_seconds" in each and name not in STUDIES and not each.get("full")
+    }
     if not took:
         return ""
     each = ", ".join(f"{name} {seconds} s" for name, seconds in sorted(took.items()))

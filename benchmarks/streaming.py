@@ -1,5 +1,7 @@
-"""Memory: a whole 10 m granule of three bands through a network that costs nothing.
+"""Memory: a 10 m granule's full width, of three bands, through a network that costs nothing.
 
+Memory does not grow with the height (tests/test_guarantees.py, `benchmarks.scaling`), so that the
+first rows of the granule do; `--full` takes all of them.
 What is left is our own: reading, cutting, stitching, writing. OmniCloudMask's pipeline was
 measured at 6.85 GB on the same work (docs/comparison.md); here only our side is run.
 """
@@ -14,12 +16,16 @@ from typing import Any
 import numpy as np
 import rasterio
 
+from benchmarks.alone import alone
 from benchmarks.measure import run_python
 from cloudmask.spec import ModelSpec
 from cloudmask_export.item import item
 
 EDGE = 10980
 """Pixels of a Sentinel-2 granule at 10 m."""
+ROWS = 2560
+"""Of it: seven rows of tiles."""
+FULL = {"rows": EDGE}
 BANDS = ("B02", "B03", "B04")
 
 
@@ -58,38 +64,49 @@ def write_network(folder: Path, bands: tuple[str, ...] = BANDS) -> Path:
     return path
 
 
-def write_granule(path: Path, edge: int, bands: tuple[str, ...] = BANDS) -> None:
-    """Write a uint16 GeoTIFF of random content, a slanted corner of it no data."""
+def write_granule(
+    path: Path, edge: int, bands: tuple[str, ...] = BANDS, rows: int | None = None
+) -> None:
+    """Write a uint16 GeoTIFF of random content, a slanted corner of it no data.
+
+    Args:
+        path: Where.
+        edge: Its width in pixels.
+        bands: Their names.
+        rows: Its height; default as wide.
+    """
+    height = rows or edge
     rng = np.random.default_rng(0)
     block = rng.integers(1, 12000, (len(bands), 512, edge), dtype=np.uint16)
     profile: dict[str, Any] = {
-        "driver": "GTiff", "height": edge, "width": edge, "count": len(bands), "dtype": "uint16",
+        "driver": "GTiff", "height": height, "width": edge, "count": len(bands), "dtype": "uint16",
         "nodata": 0, "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
         "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer",
     }  # fmt: skip
     with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(path, "w", **profile) as dataset:
         dataset.descriptions = bands
-        for start in range(0, edge, 512):
-            rows = block[:, : min(512, edge - start)].copy()
-            rows[:, :, : max(0, edge // 4 - start)] = 0
-            window = rasterio.windows.Window(0, start, edge, rows.shape[1])
-            dataset.write(rows, window=window)
+        for start in range(0, height, 512):
+            part = block[:, : min(512, height - start)].copy()
+            part[:, :, : max(0, edge // 4 - start)] = 0
+            window = rasterio.windows.Window(0, start, edge, part.shape[1])
+            dataset.write(part, window=window)
 
 
-def run(edge: int = EDGE) -> dict[str, float]:
+def run(edge: int = EDGE, rows: int = ROWS) -> dict[str, int | float]:
     """Mask the granule once with each stitcher and measure the process."""
-    found: dict[str, float] = {"edge": float(edge)}
+    found: dict[str, int | float] = {"edge": edge, "rows": rows}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         network = write_network(folder)
-        write_granule(folder / "granule.tif", edge)
+        write_granule(folder / "granule.tif", edge, rows=rows)
+        megapixels = edge * rows / 1e6
         for stitch in ("blend", "crop"):
             words = f"mask granule.tif -o {stitch}.tif -m {network.name} --stitch {stitch} -q"
             child = run_python(COMMAND, folder, *words.split())
             found[f"{stitch}_peak_mib"] = round(child.peak_mib)
-            found[f"{stitch}_seconds_per_megapixel"] = round(child.seconds / edge**2 * 1e6, 3)
+            found[f"{stitch}_seconds_per_megapixel"] = round(child.seconds / megapixels, 3)
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))
+    alone(__doc__, run, FULL)

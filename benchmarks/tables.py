@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import engines, overlap, projection, speed
 from benchmarks.documents import fill_in
-from benchmarks.markdown import paragraphs, spread, table
+from benchmarks.markdown import paragraphs, size, spread, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def everything(results: Results) -> str:
 
 def _bare(result: Results) -> dict[str, Any]:
     """Leave out what `benchmarks.measure.save` and `benchmarks.run` add."""
-    added = ("measured_on", "took_seconds")
+    added = ("measured_on", "took_seconds", "full")
     return {name: each for name, each in result.items() if name not in added}
 
 
@@ -72,8 +72,7 @@ def packages(results: Results) -> str:
     ]
     rows.append(["peak memory, theirs / ours (onnxruntime fp32)", *map(_memory, found.values())])
     scenes = "; ".join(
-        f"{PACKAGES[name]}: {each['edge']} x {each['edge']} px in {each['tiles']} tiles of "
-        f"{each['tile']} px"
+        f"{PACKAGES[name]}: {size(each)} px in {each['tiles']} tiles of {each['tile']} px"
         for name, each in found.items()
     )
     return f"{table(rows)}\n\n{scenes}. {_same_classes(found)}"
@@ -172,7 +171,7 @@ def _granule(results: Results) -> str:
         return ""
     found = results["streaming"]
     return (
-        f"A 3-band {found['edge']:.0f} x {found['edge']:.0f} GeoTIFF with a one-convolution "
+        f"A 3-band {size(found)} GeoTIFF with a one-convolution "
         f"network peaks at {found['blend_peak_mib']:.0f} MiB (`blend`) and "
         f"{found['crop_peak_mib']:.0f} MiB (`crop`) resident."
     )

@@ -6,6 +6,7 @@ Chunks of several sizes, as `python-memory` of a Spark executor limits a worker:
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -18,9 +19,12 @@ from typing import Any
 
 from benchmarks.networks import CLOUDS2MASK, Workshop
 
-SIZES = (512, 768, 1024)
-LARGE_SIZES = (512,)
-"""Of chunks for CloudS2Mask, which takes a hundred times as long."""
+SIZES = (1024,)
+"""Of chunks for two small networks."""
+LARGE_SIZES = (372,)
+"""Of those for CloudS2Mask, which takes a hundred times as long: with what they carry of their
+neighbours, one tile."""
+FULL = {"sizes": (512, 768, 1024), "large_sizes": (512,)}
 BANDS = ("B02", "B03", "B04", "B08")
 ALL_BANDS = (
     "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12",
@@ -100,14 +104,14 @@ def large(folder: Path) -> dict[str, Case]:
     }
 
 
-def run(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
-    """Measure every size of chunks; CloudS2Mask on those of `LARGE_SIZES`."""
+def run(
+    folder: Path, sizes: tuple[int, ...] = SIZES, large_sizes: tuple[int, ...] = LARGE_SIZES
+) -> dict[str, Any]:
+    """Measure every size of chunks; networks are made in the folder, if they are not there."""
     found: dict[str, Any] = dict(small(sizes))
-    wanted = [size for size in sizes if size in LARGE_SIZES]
-    with tempfile.TemporaryDirectory() as folder:
-        for name, case in large(Path(folder)).items() if wanted else ():
-            of_sizes = {str(size): worker(size, case) for size in wanted}
-            found[name] = {"limit_gib": case.limit_gib, **of_sizes}
+    for name, case in large(folder).items() if large_sizes else ():
+        of_sizes = {str(size): worker(size, case) for size in large_sizes}
+        found[name] = {"limit_gib": case.limit_gib, **of_sizes}
     return found
 
 
@@ -117,9 +121,15 @@ def small(sizes: tuple[int, ...]) -> dict[str, dict[str, int]]:
 
 
 def main() -> None:
-    """Print the figures; with sizes of chunks on the command line of the small networks only."""
-    sizes = tuple(map(int, sys.argv[1:]))
-    print(json.dumps(small(sizes) if sizes else run(), indent=2))
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", help="of chunks; the small networks only")
+    parser.add_argument("--full", action="store_true", help="chunks of all sizes")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        full = FULL if asked.full else {}
+        found = small(tuple(asked.sizes)) if asked.sizes else run(Path(name), **full)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ sys.path.append(str(ROOT))
 for package in ("rasterio", "onnx", "onnxruntime", "ukis_csmask", "openeo"):
     pytest.importorskip(package)
 
-from benchmarks import markdown, projection, scaling, tables  # noqa: E402
+from benchmarks import limit, markdown, projection, run, scaling, speed, tables  # noqa: E402
 from benchmarks.contest import Entrant, Found, contest, started  # noqa: E402
+from benchmarks.measure import STUDIES  # noqa: E402
+from benchmarks.pipelines import PEERS  # noqa: E402
 from benchmarks.projection import Assumptions  # noqa: E402
 from benchmarks.run import BENCHMARKS, NEEDS_IMAGERY  # noqa: E402
 
@@ -186,6 +188,49 @@ def test_a_side_that_was_not_measured_is_said_to_be_so() -> None:
 def test_a_spread_is_median_least_and_greatest() -> None:
     found = {"median": 2.0, "least": 1.5, "greatest": 3.25}
     assert markdown.spread(found, 1) == "2.0 (1.5 to 3.2)"
+
+
+def test_the_width_of_a_scene_stands_first() -> None:
+    assert markdown.size({"edge": 872, "rows": 500}) == "872 x 500"
+    assert markdown.size({"edge": 872.0}) == "872 x 872"
+
+
+def test_how_long_each_took_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    run.tell({"limit": 12, "shift": 30})
+    rows = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert [row[1::2] for row in rows if len(row) == 5] == [
+        ["benchmark", "seconds"], ["limit", "12"], ["shift", "30"], ["all", "42"],
+    ]  # fmt: skip
+
+
+def test_studies_and_full_runs_are_no_part_of_what_make_bench_took() -> None:
+    took = {"took_seconds": 5}
+    results = {"shift": took, "engines": took, "limit": {**took, "full": True}}
+    assert "took 5 s: shift 5 s." in speed.markdown(results)
+
+
+# -- choice
+
+
+def test_studies_are_run_when_they_are_asked_for() -> None:
+    assert not set(STUDIES) & set(run.chosen([], ""))
+    assert run.chosen(["overlap"], "") == ["overlap"]
+    assert "engines" in run.chosen([], "full")
+
+
+def test_limits_belong_to_every_network() -> None:
+    seconds = {"A: onnxruntime fp32": [1.0], "B: onnxruntime fp32": [2.0], "fp32 product": [3.0]}
+    facts: dict[str, Any] = {name: {"flops": 1.0} for name in seconds}
+    found = limit._of("B", Found(seconds, {}, facts))
+    assert found.seconds == {"onnxruntime fp32": [2.0], "fp32 product": [3.0]}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_scenes_of_peers_are_exactly_two_tiles_along_each_axis(name: str) -> None:
+    for size in (PEERS[name].size, PEERS[name].full):
+        last = size.edge - size.tiling.tile
+        assert last == size.tiling.tile - size.tiling.overlap
+        assert size.tops == [(0, 0), (0, last), (last, 0), (last, last)]
 
 
 # -- projection

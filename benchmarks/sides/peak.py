@@ -30,7 +30,7 @@ STACKS = ((64, 256), (128, 128), (256, 64), (512, 32))
 """Channels and edge of an image that 3 x 3 convolutions turn into one alike."""
 DEPTH = 8
 """Convolutions in a stack; what the first and the last convert is then of no weight."""
-SECONDS = 0.5
+SECONDS = 0.3
 """A run's length, about."""
 
 Candidate = tuple["Callable[[], Any]", float]
@@ -133,7 +133,7 @@ def load(order: dict[str, Any]) -> Side:
     found = []
     for work, flops in KINDS[order["kind"]]():
         work()
-        found.append((flops / min(_timed(work) for _ in range(3)), work, flops))
+        found.append((flops / min(_timed(work) for _ in range(2)), work, flops))
     rate, work, flops = max(found, key=lambda each: each[0])
     repeats = max(1, round(SECONDS * rate / flops))
     return Side(partial(_repeated, work, repeats), {"flops": flops * repeats})
