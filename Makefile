@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-EXTRAS := local,ukis,dask,export,openvino
+EXTRAS := local,ukis,dask,cubes,stac,export,openvino
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.
 BACKENDS := $(VENV)/backends
 

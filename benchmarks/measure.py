@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 RESULTS = Path(__file__).parent / "results"
-STUDIES = ("engines", "overlap")
+STUDIES = ("engines", "overlap", "cluster")
 """Results that `make bench` does not measure anew: `--only NAME` and `--full` do."""
 PAUSE = 0.3
 """Seconds between runs, so that one's threads and buffers do not disturb the next."""

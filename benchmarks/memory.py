@@ -54,7 +54,7 @@ from cloudmask import Options
 from cloudmask.checks import parse_memory
 memory = parse_memory(words[words.index("--memory") + 1]) if "--memory" in words else None
 models = tuple(word for option, word in zip(words, words[1:]) if option == "-m")
-job = FileJob(source=Path(words[1]), output=Path("mask.tif"), models=models, resolution="native",
+job = FileJob(scene=Path(words[1]), output=Path("mask.tif"), models=models, resolution="native",
               options=Options(stitch="blend", memory=memory))
 needs = estimate(job)
 Path("estimate").write_text(str(needs.total))

@@ -58,7 +58,7 @@ def share_besides(model: Model, source: Path, output: Path, stitch: Stitch) -> f
     """Mask a file; return the share of the time not spent in the network, in percent."""
     timed = Timed(model)
     job = FileJob(
-        source=source, output=output, models=(timed,), quiet=True, options=Options(stitch=stitch)
+        scene=source, output=output, models=(timed,), quiet=True, options=Options(stitch=stitch)
     )
     start = time.perf_counter()
     mask_file(job)

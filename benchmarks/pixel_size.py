@@ -28,7 +28,7 @@ def pooled(model: str, resolution: str | float) -> tuple[float, float, float]:
             options = Options(stitch="blend")
             mask_file(
                 FileJob(
-                    source=source, output=mask, models=(model,), options=options,
+                    scene=source, output=mask, models=(model,), options=options,
                     resolution=resolution, quiet=True,
                 )
             )  # fmt: skip

@@ -1,8 +1,8 @@
 """Run the benchmarks, keep their results, write the tables.
 
-`python -m benchmarks.run` measures all but `engines` and `overlap`, in sizes that take minutes;
-`--full` all, in greater sizes, which takes an hour; `--only NAME` one, the tables being written
-from it and from what is kept of the others; `--smoke` runs everything small, to see that it still
+`python -m benchmarks.run` measures all but `engines`, `overlap` and `cluster`, in sizes that take
+minutes; `--full` all, in greater sizes, which takes an hour; `--only NAME` one, the tables being
+written from it and from what is kept of the others; `--smoke` runs everything small, to see that it still
 runs, and keeps nothing.
 """
 
@@ -113,6 +113,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "export": Benchmark(
         title="an export of CloudS2Mask's weights", wants="folder",
         small={"times": 1, "edge": 128},
+    ),
+    "cluster": Benchmark(
+        title="a granule on a dask cluster", wants="folder", small={"edge": 700},
     ),
     "shift": Benchmark(title="shift of the tile grid"),
     "overlap": Benchmark(title="how much overlap tiles need"),

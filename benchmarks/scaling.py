@@ -50,7 +50,7 @@ from cloudmask.local.run import FileJob, mask_file
 source, output, model, out = sys.argv[1:]
 options = Options(stitch="blend")
 options.ensemble([model])  # opening is no matter of the scene's size
-job = FileJob(source=pathlib.Path(source), output=pathlib.Path(output), models=(model,),
+job = FileJob(scene=pathlib.Path(source), output=pathlib.Path(output), models=(model,),
               options=options, resolution="native", quiet=True)
 start = time.perf_counter()
 mask_file(job)

@@ -196,3 +196,9 @@ def weight_files() -> Any:
 def random_weights() -> Any:
     """Give the function that draws the values of an architecture's tensors."""
     return _loaded(Path(__file__).with_name("export") / "random_weights.py").random_weights
+
+
+@pytest.fixture(scope="session")
+def safe_trees() -> Any:
+    """Give the module that writes Sentinel-2 products: Safe, write_safe, zipped, shifted, ..."""
+    return _loaded(Path(__file__).with_name("local") / "safe_trees.py")

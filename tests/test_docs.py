@@ -55,13 +55,18 @@ def name(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def workplace(
-    tmp_path_factory: pytest.TempPathFactory, weight_files: Any, random_weights: Any
+    tmp_path_factory: pytest.TempPathFactory,
+    weight_files: Any,
+    random_weights: Any,
+    safe_trees: Any,
 ) -> Path:
     """Make the files that the documentation speaks of."""
     pytest.importorskip("ukis_csmask", reason="the documentation's examples need the extra ukis")
     folder = tmp_path_factory.mktemp("docs")
     scene = simulate(SceneSettings(shape=(260, 300)))
     write_scene(folder / "scene.tif", scene)
+    write_scene(folder / "other.tif", scene)
+    safe_trees.write_safe(folder, safe_trees.simulated_images(1200))
     four = scene.reflectance_dn[[1, 2, 3, 7]]
     profile = {"driver": "GTiff", "count": 4, "height": 260, "width": 300, "dtype": "uint16"}
     georeference = {"crs": scene.crs, "transform": rasterio.Affine(*scene.transform)}

@@ -125,6 +125,7 @@ def specs(draw: st.DrawFn) -> ModelSpec:
         std=tuple(draw(numbers) for _ in bands) if scaled else (),
         softmax=draw(st.booleans()),
         pixel_size=draw(st.sampled_from([10.0, 20.0, 30.0])),
+        resampling=draw(st.sampled_from(["average", "nearest"])),
         tta=TTA(depth=draw(st.integers(0, 7))),
         input_name=draw(st.sampled_from(["input", "x"])),
         licence="MIT",
@@ -150,9 +151,13 @@ def test_a_manifest_read_back_is_the_spec_it_was_made_of(written: ModelSpec) -> 
 def test_what_is_not_known_is_not_written() -> None:
     made = manifest()
     inference = made["properties"]["mlm:hyperparameters"]["inference"]
-    assert not {"bytes_per_pixel", "flops_per_pixel"} & inference.keys()
+    assert not {"bytes_per_pixel", "flops_per_pixel", "resampling"} & inference.keys()
     assert "file:size" not in made["assets"]["model"]
     assert "cloudmask:family" not in made["properties"]
+
+
+def test_a_manifest_that_says_nothing_of_resampling_means_the_mean() -> None:
+    assert parse_manifest(json.dumps(manifest())).resampling == "average"
 
 
 def test_the_size_of_a_file_may_be_told_beside_the_spec() -> None:
@@ -200,6 +205,7 @@ REFUSED = {
     "properties/mlm:hyperparameters/inference/tile_size": (0, "tile=0"),
     "properties/mlm:hyperparameters/inference/overlap": (3, "must be even"),
     "properties/mlm:hyperparameters/inference/tta_depth": (8, "from 0 .* to 7"),
+    "properties/mlm:hyperparameters/inference/resampling": ("cubic", "'cubic' must be average or"),
     "properties/mlm:hyperparameters/inference/bytes_per_pixel": (-1, "bytes_per_pixel -1 must be"),
     "properties/mlm:hyperparameters/inference/flops_per_pixel": ("many", "must be a number"),
     "properties/cloudmask:family": (3, "family 3 is no text"),
@@ -261,6 +267,7 @@ FULL = manifest(
     size=5,
     bytes_per_pixel=1000.0,
     flops_per_pixel=2000.0,
+    resampling="nearest",
 )
 
 
@@ -279,6 +286,7 @@ def test_any_damage_gives_a_sound_spec_or_a_model_error(path: tuple[Any, ...], v
     texts = (read.name, read.title, read.level, read.licence, read.citation, read.input_name)
     assert [type(text) for text in (*texts, read.file, read.package, read.extra)] == [str] * 9
     assert type(read.family) is str
+    assert read.resampling in {"average", "nearest"}
     assert {type(band) for band in read.bands} == {str}
     assert [type(read.size), type(read.bytes_per_pixel)] == [int, float]
     assert min(read.size, read.bytes_per_pixel, read.flops_per_pixel) >= 0

@@ -17,7 +17,8 @@ from cloudmask.augment import isolated_pixels
 from cloudmask.blend import make_stitcher
 from cloudmask.classes import by_class, classify
 from cloudmask.fill import fill
-from cloudmask.local.grid import Regrid, Resampled
+from cloudmask.local.grid import Regrid
+from cloudmask.local.resample import Resampled
 from cloudmask.model import OnnxModel
 from cloudmask.source import ArraySource, SourceBand
 from cloudmask.testing import fake_spec

@@ -83,6 +83,7 @@ class Builder:
             overlap=family.overlap,
             multiple=family.multiple,
             pixel_size=family.pixel_size,
+            resampling=family.resampling,
             input_name=INPUT,
             file=f"{name}.onnx",
             bytes_per_pixel=round(price.bytes),

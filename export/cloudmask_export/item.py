@@ -137,6 +137,7 @@ def _inference(spec: ModelSpec) -> dict[str, Any]:
         "size_multiple": spec.multiple,
         "tta_depth": spec.tta.depth,
         "activation": "softmax" if spec.softmax else "none",
+        **({} if spec.resampling == "average" else {"resampling": spec.resampling}),
         **{name: value for name in COSTS if (value := getattr(spec, name))},
     }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cloudmask.bands import Preset
+    from cloudmask.source import RowSource
     from cloudmask.spec import ModelSpec
 
     Tile = NDArray[np.float32]
@@ -90,17 +92,24 @@ def _simulated(spec: ModelSpec, seeds: range) -> Iterator[Tile]:
 
 
 def _cut(path: Path, spec: ModelSpec, preset: str) -> Iterator[Tile]:
-    """Cut a raster into tiles side by side; those with no data are left out."""
-    from cloudmask.local.readers import choose, gdal, opened, warn_of_misfit
+    """Cut the scenes of a path into tiles side by side; those with no data are left out."""
+    from cloudmask.local.product import Wanted
+    from cloudmask.local.readers import find_scenes, gdal, warn_of_misfit
+
+    wanted = Wanted(bands=spec.bands, pixel_size=spec.pixel_size, preset=preset)
+    for scene in find_scenes(path):
+        with gdal(), scene.opened(wanted) as product:
+            warn_of_misfit(product.raster, product.preset)
+            yield from _side_by_side(product.raster, product.preset)
+
+
+def _side_by_side(raster: RowSource, meaning: Preset) -> Iterator[Tile]:
     from cloudmask.windows import Span
 
-    with gdal(), opened(path) as dataset:
-        raster, meaning = choose(dataset, spec.bands, preset)
-        warn_of_misfit(raster, meaning)
-        _, height, width = raster.shape
-        for top in range(0, height - EDGE + 1, EDGE):
-            rows = raster.read(Span(top, top + EDGE))
-            for left in range(0, width - EDGE + 1, EDGE):
-                numbers = rows[:, :, left : left + EDGE]
-                if meaning.valid(numbers).all():
-                    yield meaning.reflectance(numbers)
+    _, height, width = raster.shape
+    for top in range(0, height - EDGE + 1, EDGE):
+        rows = raster.read(Span(top, top + EDGE))
+        for left in range(0, width - EDGE + 1, EDGE):
+            numbers = rows[:, :, left : left + EDGE]
+            if meaning.valid(numbers).all():
+                yield meaning.reflectance(numbers)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -33,9 +34,11 @@ from cloudmask.local.cli import app, main  # noqa: E402
 from cloudmask.local.demo import write_scene  # noqa: E402
 from cloudmask.local.simulator import SceneSettings, simulate  # noqa: E402
 from cloudmask.spec import ModelSpec  # noqa: E402
+from cloudmask.windows import Span  # noqa: E402
 from cloudmask_export.item import item  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -515,7 +518,7 @@ def test_dilation_grows_clouds_and_shadows_by_so_many_metres(
         (("-m", "nope"), "unknown model 'nope'"),
         (("-m", "none.onnx"), "none.onnx: there is no such file"),
         (("-o", "absent/mask.tif"), "absent: there is no such folder"),
-        (("-o", "mask.png"), "mask.png: a GeoTIFF is written"),
+        (("-o", "mask.png"), "mask.png: a mask is written"),
         (("-o", "mask"), "must end in .tif"),
         (("--bands", "B02,B03"), "2 names for 13 bands"),
         (("--resolution", "garbage"), "'model', 'native' or a number of metres"),
@@ -562,7 +565,7 @@ def refused(command: Command, folder: Path, *arguments: object) -> str:
 
 def test_a_missing_input_is_refused(command: Command, tmp_path: Path, network: Path) -> None:
     complaint = refused(command, tmp_path, "no.tif", "-o", "mask.tif", "-m", network)
-    assert "no.tif: cannot be read as a raster" in complaint
+    assert "no.tif: there is no such file" in complaint
 
 
 def test_an_input_of_text_is_refused(command: Command, tmp_path: Path, network: Path) -> None:
@@ -571,10 +574,12 @@ def test_an_input_of_text_is_refused(command: Command, tmp_path: Path, network: 
     assert "notes.tif: cannot be read as a raster" in complaint
 
 
-def test_a_folder_as_input_is_refused(command: Command, tmp_path: Path, network: Path) -> None:
+def test_an_empty_folder_as_input_is_refused(
+    command: Command, tmp_path: Path, network: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     complaint = refused(command, tmp_path, "folder", "-o", "mask.tif", "-m", network)
-    assert "cannot be read as a raster" in complaint
+    assert "folder: no file is named after a band" in complaint
 
 
 def test_a_file_whose_blocks_are_damaged_is_refused(
@@ -651,12 +656,6 @@ def test_the_probabilities_may_not_be_the_input(
     assert "a_probabilities.tif" in complaint
 
 
-def test_a_folder_as_output_is_refused(command: Command, tmp_path: Path, network: Path) -> None:
-    (tmp_path / "mask.tif").mkdir()
-    source = blocks(tmp_path / "scene.tif", (60, 90))
-    assert "mask.tif" in refused(command, tmp_path, source, "-o", "mask.tif", "-m", network)
-
-
 def test_another_tile_for_a_network_of_fixed_tiles_is_refused(
     command: Command, scene: Path, tmp_path: Path
 ) -> None:
@@ -669,6 +668,165 @@ def test_a_damaged_network_is_refused(command: Command, scene: Path, tmp_path: P
     network = write_network(tmp_path / "net.onnx")
     network.write_bytes(network.read_bytes() + b"x")
     assert "sha256" in refused(command, tmp_path, scene, "-o", "mask.tif", "-m", network)
+
+
+# -- many scenes ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[str]:
+    """Write three scenes; give their names in a folder `in`."""
+    (tmp_path / "in").mkdir()
+    return [f"in/{blocks(tmp_path / 'in' / name, (60, 90)).name}" for name in
+            ("a.tif", "b.tif", "c.tif")]  # fmt: skip
+
+
+def test_many_scenes_have_a_line_each_and_one_for_all(
+    command: Command, many: list[str], network: Path
+) -> None:
+    done = command("mask", *many, "-o", "out", "-m", network)
+    assert (done.status, done.err) == (0, "")
+    *lines, last = done.out.splitlines()
+    assert sorted(line.partition(":")[0] for line in lines) == ["a", "b", "c"]
+    for line in lines:
+        assert re.search(r"clear [\d.]+ %, .* of all; [\d.]+ s$", line)
+    assert last == "out: 3 scenes masked"
+
+
+def test_a_pattern_may_come_as_it_is(
+    command: Command, many: list[str], network: Path, tmp_path: Path
+) -> None:
+    assert command("mask", "in/*.tif", "-o", "out", "-m", network, "-q") == Done(0, "", "")
+    assert len(list((tmp_path / "out").glob("*.json"))) == 3
+
+
+def test_a_folder_of_products_means_them(tmp_path: Path) -> None:
+    from cloudmask.local.inputs import scenes_of
+
+    for name in ("S2A_MSIL1C_1.SAFE", "S2A_MSIL1C_2.SAFE"):
+        (tmp_path / "down" / name).mkdir(parents=True)
+    found, _ = scenes_of([str(tmp_path / "down")])
+    assert [scene.name for scene in found] == ["S2A_MSIL1C_1", "S2A_MSIL1C_2"]
+
+
+@pytest.mark.parametrize("output", ["new/", "there"])
+def test_one_scene_goes_into_a_folder_too(
+    command: Command, many: list[str], network: Path, tmp_path: Path, output: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    assert command("mask", many[0], "-o", output, "-m", network).status == 0
+    assert (tmp_path / output / "a.json").exists()
+
+
+def test_scenes_that_fail_are_listed_at_the_end_and_the_rest_is_done(
+    command: Command, many: list[str], network: Path, tmp_path: Path
+) -> None:
+    (tmp_path / many[1]).write_text("hello")
+    done = command("mask", *many, "in/none.tif", "-o", "out", "-m", network)
+    assert done.status == 1
+    assert "out: 2 scenes masked, 2 failed" in done.out
+    head, *reasons = done.err.splitlines()
+    assert head == "cloudmask: 2 of 4 scenes failed:"
+    assert reasons[0].startswith("cloudmask: in/b.tif: cannot be read as a raster")
+    assert reasons[1] == "cloudmask: in/none.tif: there is no such file or folder"
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.json")) == ["a.json", "c.json"]
+
+
+def test_the_same_command_again_goes_on_where_the_last_one_ended(
+    command: Command, many: list[str], network: Path, tmp_path: Path
+) -> None:
+    command("mask", *many[:2], "-o", "out/", "-m", network)
+    done = command("mask", *many, "-o", "out/", "-m", network)
+    assert done.out.splitlines()[-1] == "out: 1 scene masked, 2 complete already"
+    done = command("mask", *many, "-o", "out/", "-m", network, "--overwrite")
+    assert done.out.splitlines()[-1] == "out: 3 scenes masked"
+
+
+def test_options_that_only_one_scene_can_have_are_refused_for_many(
+    command: Command, many: list[str], network: Path, tmp_path: Path
+) -> None:
+    options = ("-m", network, "--quicklook", "look.png")
+    assert "draws one scene" in refused(command, tmp_path, *many, "-o", "out", *options)
+    complaint = refused(command, tmp_path, *many, "-o", "mask.tif", "-m", network)
+    assert "mask.tif: 3 scenes are given, so a folder is needed" in complaint
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(
+    command: Command, many: list[str], network: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("hello")
+    complaint = refused(command, tmp_path, *many, "-o", "file/out", "-m", network)
+    assert "file/out: cannot be written to" in complaint
+
+
+def test_a_warning_names_the_scene_of_many(many: list[str], network: Path, tmp_path: Path) -> None:
+    options = ("-o", "out", "-m", network, "--preset", "reflectance")
+    done = in_a_process("mask", *many, *options, folder=tmp_path)
+    assert sorted(re.findall(r"warning: (\w): preset", done.err)) == ["a", "b", "c"]
+
+
+def test_a_terminal_sees_how_many_scenes_are_done(
+    many: list[str], network: Path, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "cloudmask", "mask", *many, "-o", "out", "-m", network],
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        seen = read_all(ours)
+        assert process.stdout is not None
+        said = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "of 3 scenes" in seen
+    assert said.count(b"\n") == 4
+
+
+def test_a_scheduler_is_connected_to_once_and_computes_all_scenes(
+    command: Command,
+    many: list[str],
+    network: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from cloudmask.local import cluster
+
+    connections, computed = [], []
+
+    @contextmanager
+    def connected(address: str) -> Iterator[str]:
+        connections.append(address)
+        yield "client"
+
+    def stream(order: Any, client: str) -> Iterator[Any]:
+        computed.append(client)
+        yield from order.rows(Span(0, order.regrid.network_shape[0]))
+
+    monkeypatch.setattr(cluster, "connected", connected)
+    monkeypatch.setattr(cluster, "stream", stream)
+    options = ("-m", network, "-q", "--scheduler", "tcp://host:8786")
+    assert command("mask", *many, "-o", "out", *options) == Done(0, "", "")
+    assert (connections, computed) == (["tcp://host:8786"], ["client"] * 3)
+    for name in many:
+        found = classes(tmp_path / "out" / f"{name[3]}_mask.tif")
+        np.testing.assert_array_equal(found, by_hand(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["mask.nc", "mask.zarr"])
+def test_a_mask_may_be_a_cube(
+    command: Command, scene: Path, network: Path, tmp_path: Path, name: str
+) -> None:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("zarr" if name.endswith("zarr") else "netCDF4")
+    assert command("mask", scene, "-o", name, "-m", network, "--probabilities").status == 0
+    opened = xarray.open_dataset(tmp_path / name, mask_and_scale=False, engine=None)
+    np.testing.assert_array_equal(opened["class"].values, by_hand(scene))
+    assert set(opened.data_vars) >= {"class", "probability"}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 # -- warnings, interrupts, progress ---------------------------------------------------------
@@ -806,7 +964,7 @@ def plain(text: str) -> str:
 def test_help_lists_the_commands(command: Command) -> None:
     done = command("--help")
     assert done.status == 0
-    for name in ("mask", "models", "demo"):
+    for name in ("mask", "models", "demo", "report", "compare"):
         assert re.search(rf"\b{name}\b", plain(done.out))
 
 

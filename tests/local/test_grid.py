@@ -22,7 +22,8 @@ from rasterio.warp import transform as reproject  # noqa: E402
 
 from cloudmask.bands import PRESETS, Preset  # noqa: E402
 from cloudmask.errors import OptionError  # noqa: E402
-from cloudmask.local.grid import Regrid, Resampled, _Blocks, _Weights, metres_a_pixel  # noqa: E402
+from cloudmask.local.grid import Regrid, metres_a_pixel  # noqa: E402
+from cloudmask.local.resample import Resampled, _Blocks, _Weights  # noqa: E402
 from cloudmask.source import ArraySource  # noqa: E402
 from cloudmask.windows import Span  # noqa: E402
 
@@ -343,3 +344,75 @@ def test_of_rows_told_of_nothing_is_kept() -> None:
         source.read(Span(start, start + 50))
         source.valid(Span(2 * start, 2 * start + 100))
         assert len(source._seen._valid) == 0
+
+
+# -- the nearest pixel ----------------------------------------------------------------------
+
+LARGER = st.one_of(st.floats(1.06, 16), st.sampled_from([1.5, 2.0, 2.5, 3.0, 4.0, 6.0]))
+
+
+def nearest(numbers: NDArray[Any], factor: float, preset: Preset = DN) -> Resampled:
+    regrid = Regrid(numbers.shape[1:], factor, "nearest")
+    return Resampled(ArraySource(numbers), preset, regrid)
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.0, 2.5, 3.0, 4.0, 6.0])
+def test_the_nearest_pixel_is_the_one_that_gdal_warps(raster: Opened, factor: float) -> None:
+    numbers = speckle((60, 90))
+    dataset = raster(numbers, nodata=0)
+    source = nearest(numbers, factor)
+    with WarpedVRT(
+        dataset, transform=dataset.transform * Affine.scale(factor), height=source.shape[1],
+        width=source.shape[2], resampling=Resampling.nearest, crs=dataset.crs,
+    ) as warped:  # fmt: skip
+        expected = warped.read()
+    # Beyond the file's edge GDAL has nothing, and we have the last pixel.
+    rows, columns = (int(size / factor + 0.49) for size in (60, 90))
+    expected, found = expected[:, :rows, :columns], whole(source)[:, :rows, :columns]
+    there = (expected != 0).all(axis=0)
+    np.testing.assert_array_equal(found[:, there], DN.reflectance(expected)[:, there])
+    np.testing.assert_array_equal(np.isnan(found), np.broadcast_to(~there, found.shape))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 6])
+def test_the_nearest_pixel_is_the_one_that_gdal_reads_smaller(raster: Opened, factor: int) -> None:
+    """As rasterio's read(out_shape=...) does, with which CloudS2Mask reads its bands."""
+    numbers = np.random.default_rng(2).integers(1, 9000, (2, 60, 120), dtype=np.uint16)
+    shape = (2, 60 // factor, 120 // factor)
+    expected = raster(numbers).read(out_shape=shape, resampling=Resampling.nearest)
+    np.testing.assert_array_equal(whole(nearest(numbers, factor)), DN.reflectance(expected))
+
+
+@given(SHAPES, LARGER)
+def test_the_nearest_pixel_holds_the_networks_centre_or_is_the_last(
+    shape: tuple[int, int], factor: float
+) -> None:
+    regrid = Regrid(shape, factor, "nearest")
+    for axis in (0, 1):
+        for pixel, found in enumerate(regrid.centres(axis)):
+            centre = (Fraction(pixel) + Fraction(1, 2)) * Fraction(factor)
+            near = Fraction(1, 10**9)
+            holders = {math.floor(centre - near), math.floor(centre), math.floor(centre + near)}
+            assert int(found) in {min(each, shape[axis] - 1) for each in holders}
+
+
+@given(SHAPES, LARGER, st.integers(1, 40))
+@settings(max_examples=40)
+def test_nearest_pixels_read_by_bands_of_rows_are_those_read_whole(
+    shape: tuple[int, int], factor: float, step: int
+) -> None:
+    numbers = speckle(shape)
+    by_bands, regrid = nearest(numbers, factor), Regrid(shape, factor, "nearest")
+    parts, there = [], []
+    for start in range(0, by_bands.shape[1], step):
+        rows = Span(start, min(start + step, by_bands.shape[1]))
+        parts.append(by_bands.read(rows))
+        there.append(by_bands.valid(regrid.file_rows(rows)))
+    found = np.concatenate(parts, axis=1)
+    np.testing.assert_array_equal(found, whole(nearest(numbers, factor)))
+    np.testing.assert_array_equal(np.concatenate(there), (numbers != 0).all(axis=0))
+
+
+def test_pixels_that_shrink_are_linear_whatever_the_network_wants_of_larger_ones() -> None:
+    numbers = speckle((40, 60))
+    np.testing.assert_array_equal(whole(nearest(numbers, 0.5)), whole(resampled(numbers, 0.5)))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +11,25 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rasterio")
 
+import rasterio
+
+from cloudmask.bands import PRESETS
 from cloudmask.classes import CLASSES, NO_DATA_CLASS
-from cloudmask.local.picture import coloured, overlaid, panels, stretched
+from cloudmask.local.picture import (
+    coloured,
+    overlaid,
+    panels,
+    quicklook,
+    stretched,
+    thumbnail,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from cloudmask.windows import Span
 
 CODES = np.array([[0, 1, 2], [3, 255, 0]], np.uint8)
 SHARES = {
@@ -119,3 +133,143 @@ def test_panels_of_any_shape_make_a_png(
     panels(tmp_path / "look.png", pictures, "a title\nof two lines", SHARES)
     assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG\r\n")
     assert [each.name for each in tmp_path.iterdir()] == ["look.png"]
+
+
+# -- a scene's colours ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Numbers in memory (a `cloudmask.local.product.RowRaster`)."""
+
+    numbers: NDArray[np.generic]
+    """(band, y, x)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Give (band, y, x)."""
+        bands, height, width = self.numbers.shape
+        return bands, height, width
+
+    @property
+    def itemsize(self) -> int:
+        """Give the bytes of a number."""
+        return self.numbers.itemsize
+
+    def read(self, rows: Span) -> NDArray[np.generic]:
+        """Give (band, rows, x)."""
+        return self.numbers[:, rows.start : rows.stop]
+
+    def sample(self) -> NDArray[np.generic]:
+        """Give everything: (band, n)."""
+        return self.numbers.reshape(len(self.numbers), -1)
+
+    def thumbnail(self, longest: int) -> NDArray[np.generic]:
+        """Take every so many pixels one."""
+        step = max(1, max(self.numbers.shape[1:]) // longest)
+        return self.numbers[:, ::step, ::step]
+
+
+def stored(bands: int = 3, shape: tuple[int, int] = (20, 30)) -> NDArray[np.uint16]:
+    return np.rint(light(bands, shape) * 10_000).astype(np.uint16)
+
+
+def drawn(
+    path: Path, numbers: NDArray[np.generic], preset: str = "dn", longest: int = 512
+) -> NDArray[np.uint8]:
+    """Draw a thumbnail and read it with another library: (4, y, x)."""
+    thumbnail(path, Colours(numbers), PRESETS[preset], longest)
+    return read_back(path)
+
+
+def read_back(path: Path) -> NDArray[np.uint8]:
+    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            pixels: NDArray[np.uint8] = dataset.read()
+            return pixels
+
+
+def test_a_thumbnail_is_the_stretched_scene(tmp_path: Path) -> None:
+    numbers = stored()
+    found = drawn(tmp_path / "a.png", numbers)
+    expected = stretched((numbers / 10_000).astype(np.float32), np.ones((20, 30), bool)) * 255
+    assert abs(np.moveaxis(found[:3], 0, -1) - expected).max() <= 0.51
+    assert (found[3] == 255).all()
+
+
+def test_a_thumbnail_of_one_band_is_grey(tmp_path: Path) -> None:
+    found = drawn(tmp_path / "a.png", stored(bands=1))
+    np.testing.assert_array_equal(found[0], found[2])
+    assert np.ptp(found[0]) > 200
+
+
+def test_no_data_is_transparent_in_a_thumbnail(tmp_path: Path) -> None:
+    numbers = stored()
+    numbers[:, :7] = 0
+    alpha = drawn(tmp_path / "a.png", numbers)[3]
+    assert (alpha[:7] == 0).all()
+    assert (alpha[7:] == 255).all()
+
+
+def test_a_scene_of_no_data_makes_a_transparent_thumbnail(tmp_path: Path) -> None:
+    nothing = np.full((3, 9, 9), np.nan, np.float32)
+    assert (drawn(tmp_path / "a.png", nothing, "reflectance")[3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [
+        ((100, 300), (21, 64)),
+        ((127, 127), (64, 64)),
+        ((300, 2), (64, 1)),
+        ((64, 20), (64, 20)),
+        ((5, 7), (5, 7)),
+    ],
+)
+def test_a_thumbnails_longer_edge_is_what_was_asked_and_its_shape_the_scenes(
+    tmp_path: Path, shape: tuple[int, int], small: tuple[int, int]
+) -> None:
+    assert drawn(tmp_path / "a.png", stored(shape=shape), longest=64).shape == (4, *small)
+
+
+def test_what_no_data_borders_on_keeps_its_colour_in_a_small_thumbnail(tmp_path: Path) -> None:
+    numbers = np.full((3, 128, 128), 5000, np.uint16)
+    numbers[:, :, :65] = 0
+    numbers[:, :64] -= 4000 * (numbers[:, :64] > 0).astype(np.uint16)
+    found = drawn(tmp_path / "a.png", numbers, longest=32)
+    shown = found[3] > 0
+    assert set(found[0][shown & (np.arange(32) < 15)[:, None]]) == {0}
+    assert set(found[0][shown & (np.arange(32) > 16)[:, None]]) == {255}
+
+
+def test_noise_is_averaged_away_in_a_small_thumbnail(tmp_path: Path) -> None:
+    noise = stored(shape=(256, 256))
+    small, whole = drawn(tmp_path / "a.png", noise, longest=64), drawn(tmp_path / "b.png", noise)
+    assert small[0].std() < 0.7 * whole[0].std()
+
+
+def test_only_the_thumbnail_is_left_in_its_folder(tmp_path: Path) -> None:
+    drawn(tmp_path / "a.png", stored())
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_quicklook_shows_scene_and_mask_with_the_shares_that_the_mask_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = stored(shape=(2, 3))
+    profile = {"driver": "GTiff", "height": 2, "width": 3, "count": 1, "dtype": "uint8"}
+    place = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6)}
+    with rasterio.open(tmp_path / "mask.tif", "w", **profile, **place) as dataset:
+        dataset.write(CODES, 1)
+        dataset.update_tags(MODEL="my", PERCENT_CLEAR="40.000", PERCENT_NO_DATA="16.7")
+    told: list[Any] = []
+    monkeypatch.setattr("cloudmask.local.picture.panels", lambda *given: told.extend(given))
+    quicklook(tmp_path / "look.png", Colours(numbers), PRESETS["dn"], tmp_path / "mask.tif", "S2A")
+    path, pictures, title, shares = told
+    view = stretched((numbers / 10_000).astype(np.float32), np.ones((2, 3), bool))
+    assert path == tmp_path / "look.png"
+    np.testing.assert_allclose(pictures["scene"], view, atol=1e-5)
+    np.testing.assert_allclose(pictures["mask over the scene"], overlaid(view, CODES), atol=1e-5)
+    assert title.split() == ["S2A", "(my)"]
+    assert shares == {"clear": 40.0, "no_data": 16.7}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +12,16 @@ pytest.importorskip("rich")
 
 from rasterio.transform import from_origin  # noqa: E402
 
+from cloudmask.bands import PRESETS  # noqa: E402
 from cloudmask.classes import Output  # noqa: E402
 from cloudmask.errors import ModelError, OptionError  # noqa: E402
+from cloudmask.local.readers import find_scenes  # noqa: E402
 from cloudmask.local.run import FileJob, estimate, mask_file  # noqa: E402
 from cloudmask.options import Options  # noqa: E402
 from cloudmask.testing import FakeModel, brightest_band, constant, fake_spec, identity  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -54,12 +56,12 @@ def write(
     return path
 
 
-def masked(source: Path, model: Any = None, **job: Any) -> NDArray[np.uint8]:
+def masked(source: Any, model: Any = None, **job: Any) -> NDArray[np.uint8]:
     """Mask a file with a fake network and read the mask."""
-    output = source.with_name("mask.tif")
+    output = Path(getattr(source, "place", source)).with_name("mask.tif")
     mask_file(
         FileJob(
-            source=source, output=output, models=(model or brightest_band(),), quiet=True, **job
+            scene=source, output=output, models=(model or brightest_band(),), quiet=True, **job
         )
     )
     with rasterio.open(output) as dataset:
@@ -276,7 +278,7 @@ def test_no_other_name_of_the_input_is_written_to(tmp_path: Path, name: str) -> 
     (tmp_path / "link.tif").symlink_to(source)
     before = source.read_bytes()
     with pytest.raises(OptionError, match="is the input too"):
-        mask_file(FileJob(source=source, output=tmp_path / name, models=(identity(),), quiet=True))
+        mask_file(FileJob(scene=source, output=tmp_path / name, models=(identity(),), quiet=True))
     assert source.read_bytes() == before
 
 
@@ -286,6 +288,130 @@ def test_probabilities_are_not_written_over_the_input(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is the input too"):
         masked(source, probabilities=source)
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["mask.tif", "deep/mask.tif"])
+def test_nothing_is_written_into_a_scene_that_is_a_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "scene"
+    (folder / "deep").mkdir(parents=True)
+    for number, band in enumerate(BANDS):
+        with rasterio.open(write(tmp_path / "all.tif", numbers())) as dataset:
+            profile, image = dataset.profile, dataset.read(number + 1)
+        with rasterio.open(folder / f"{band}.tif", "w", **{**profile, "count": 1}) as dataset:
+            dataset.write(image, 1)
+    with pytest.raises(OptionError, match=r"mask\.tif: lies inside the input"):
+        FileJob(scene=folder, output=folder / name)
+
+
+def test_a_path_of_several_scenes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = find_scenes(write(tmp_path / "scene.tif", numbers()))
+    monkeypatch.setattr("cloudmask.local.filejob.find_scenes", lambda _source: one * 3)
+    with pytest.raises(OptionError, match=r"one scene is wanted here, there are 3 \(scene, "):
+        FileJob(scene="cube.zarr", output=tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize("as_what", [str, Path, lambda path: find_scenes(path)[0]])
+def test_a_scene_may_be_a_path(tmp_path: Path, as_what: Callable[[Path], Any]) -> None:
+    source = write(tmp_path / "scene.tif", numbers())
+    np.testing.assert_array_equal(masked(as_what(source)), numbers().argmax(axis=0))
+
+
+# -- what the numbers mean ------------------------------------------------------------------
+
+
+def test_without_a_preset_the_scenes_own_scale_and_offset_count(tmp_path: Path) -> None:
+    image = numbers()
+    source = write(tmp_path / "scene.tif", image, nodata=0)
+    with rasterio.open(source, "r+") as dataset:
+        dataset.scales, dataset.offsets = (1e-4,) * 4, (-0.1,) * 4
+    watched = Watched(10.0)
+    masked(source, watched.model)
+    assert watched.greatest == pytest.approx((image.max() - 1000.0) * 1e-4)
+    with rasterio.open(tmp_path / "mask.tif") as dataset:
+        assert dataset.tags()["PRESET"] == "dn_n0400"
+
+
+def test_a_preset_goes_before_what_the_scene_says(tmp_path: Path) -> None:
+    image = numbers()
+    source = write(tmp_path / "scene.tif", image, nodata=0)
+    with rasterio.open(source, "r+") as dataset:
+        dataset.scales, dataset.offsets = (1e-4,) * 4, (-0.1,) * 4
+    watched = Watched(10.0)
+    masked(source, watched.model, preset="dn")
+    assert watched.greatest == pytest.approx(image.max() * 1e-4)
+
+
+def test_a_scene_that_says_nothing_is_taken_for_dn(tmp_path: Path) -> None:
+    masked(write(tmp_path / "scene.tif", numbers()))
+    with rasterio.open(tmp_path / "mask.tif") as dataset:
+        assert dataset.tags()["PRESET"] == "dn"
+
+
+# -- how sure -------------------------------------------------------------------------------
+
+
+def sure(source: Path, **job: Any) -> tuple[int, ...]:
+    """Mask with a network whose answer is the spectrum, made to sum to 1."""
+    spectrum = FakeModel(lambda tiles: tiles / tiles.sum(axis=1, keepdims=True))
+    output = source.with_name("mask.tif")
+    done = mask_file(FileJob(scene=source, output=output, models=(spectrum,), quiet=True, **job))
+    return done.confidence
+
+
+def test_pixels_are_counted_by_the_probability_of_their_class(tmp_path: Path) -> None:
+    image = numbers()
+    image[:, :, :9] = 0
+    source = write(tmp_path / "scene.tif", image, nodata=0)
+    valid = PRESETS["dn"].reflectance(image[:, :, 9:])
+    shares = valid / valid.sum(axis=0)
+    expected, _ = np.histogram(shares.max(axis=0), bins=20, range=(0, 1))
+    assert sure(source) == tuple(expected.tolist())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"probabilities": "p.tif"},
+        {"options": Options(output=Output(dilate=40))},
+        {"probabilities": "p.tif", "options": Options(output=Output(dilate=40))},
+    ],
+    ids=["probabilities", "dilation", "both"],
+)
+@pytest.mark.parametrize("resolution", ["native", 20.0])
+def test_how_sure_the_networks_were_does_not_depend_on_what_is_made_of_it(
+    tmp_path: Path, more: dict[str, Any], resolution: Any
+) -> None:
+    source = write(tmp_path / "scene.tif", numbers(), nodata=0)
+    asked = {key: tmp_path / value if key == "probabilities" else value
+             for key, value in more.items()}  # fmt: skip
+    found = sure(source, resolution=resolution, **asked)
+    assert found == sure(source, resolution=resolution)
+
+
+# -- the way to the network's pixels --------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_network_trained_on_nearest_pixels_sees_them(tmp_path: Path, factor: int) -> None:
+    image = numbers((72, 90))
+    source = write(tmp_path / "scene.tif", image)
+    spec = replace(fake_spec(), pixel_size=10.0 * factor, resampling="nearest")
+    classes = masked(source, brightest_band(spec))
+    picked = image[:, factor // 2 :: factor, factor // 2 :: factor].argmax(axis=0)
+    np.testing.assert_array_equal(classes, np.kron(picked, np.ones((factor, factor), int)))
+
+
+def test_no_data_at_the_nearest_pixel_is_no_data_for_all_it_stands_for(tmp_path: Path) -> None:
+    image = numbers()
+    image[:, np.random.default_rng(1).random(SHAPE) < 0.3] = 0
+    source = write(tmp_path / "scene.tif", image, nodata=0)
+    spec = replace(fake_spec(), pixel_size=20.0, resampling="nearest")
+    classes = masked(source, brightest_band(spec))
+    there = (image != 0).all(axis=0)
+    picked = np.kron(there[1::2, 1::2], np.ones((2, 2), bool))
+    np.testing.assert_array_equal(classes != 255, there & picked)
 
 
 # -- memory ---------------------------------------------------------------------------------
@@ -329,7 +455,7 @@ def test_what_is_asked_for_besides_is_estimated(
     source = write(tmp_path / "scene.tif", numbers())
     places = {key: tmp_path / value for key, value in more.items() if key != "options"}
     plain = FileJob(
-        source=source, output=tmp_path / "mask.tif", models=(of_pixels(metres),),
+        scene=source, output=tmp_path / "mask.tif", models=(of_pixels(metres),),
         options=Options(stitch="blend"),
     )  # fmt: skip
     assert running(replace(plain, **more | places)) > running(plain)
@@ -340,6 +466,6 @@ def test_a_wider_file_is_estimated_to_take_more(tmp_path: Path, metres: float) -
     found = []
     for width in (90, 180):
         source = write(tmp_path / f"{width}.tif", numbers((70, width)))
-        job = FileJob(source=source, output=tmp_path / "m.tif", models=(of_pixels(metres),))
+        job = FileJob(scene=source, output=tmp_path / "m.tif", models=(of_pixels(metres),))
         found.append(running(job))
     assert found[0] < found[1]

@@ -13,8 +13,9 @@ import itertools
 
 from cloudmask.bands import PRESETS
 from cloudmask.classes import NO_DATA, dilate
-from cloudmask.local.grid import Regrid, Resampled
-from cloudmask.local.stream import ClassRows, answered, grown, regridded
+from cloudmask.local.grid import Regrid
+from cloudmask.local.resample import Resampled
+from cloudmask.local.stream import BINS, ClassRows, Confidence, answered, grown, regridded
 from cloudmask.scene import Rows
 from cloudmask.source import ArraySource
 from cloudmask.windows import Span
@@ -135,3 +136,52 @@ def test_probabilities_are_spread_over_the_classes_only_if_wanted(*, spread: boo
         assert np.isnan(found.spread[:, 0, 1]).all()
     else:
         assert found.spread is None
+
+
+# -- how sure -------------------------------------------------------------------------------
+
+
+def probable(shape: tuple[int, int], seed: int = 3) -> NDArray[np.float32]:
+    chances = np.random.default_rng(seed).random((3, *shape)).astype(np.float32) ** 2
+    return chances / chances.sum(axis=0)
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_valid_pixels_are_counted_by_the_probability_of_their_class(*, spread: bool) -> None:
+    chances = probable((30, 40))
+    valid = np.random.default_rng(1).random((30, 40)) < 0.8
+    parts = [
+        Rows(rows, chances[:, rows.slice], valid[rows.slice]) for rows in (Span(0, 7), Span(7, 30))
+    ]
+    confidence = Confidence()
+    list(confidence.counted(answered(parts, (0, 1, 3), spread=spread)))
+    expected, _ = np.histogram(chances.max(axis=0)[valid], bins=BINS, range=(0, 1))
+    assert confidence.counts == tuple(expected.tolist())
+    assert sum(confidence.counts) == valid.sum()
+
+
+@pytest.mark.parametrize(
+    ("best", "bin_of_it"), [(1.0, 19), (1.0000001, 19), (0.5, 10), (0.9499, 18), (np.nan, 0)]
+)
+def test_bins_are_half_open_but_for_the_last(best: float, bin_of_it: int) -> None:
+    chances = np.full((2, 1, 1), 0, np.float32)
+    chances[0] = best
+    confidence = Confidence()
+    rows = Rows(Span(0, 1), chances, np.ones((1, 1), bool))
+    list(confidence.counted(answered([rows], (0, 1), spread=False)))
+    assert confidence.counts.index(1) == bin_of_it
+
+
+def test_on_a_finer_grid_each_pixel_of_the_file_counts() -> None:
+    numbers = np.full((1, 9, 11), 5, np.uint16)
+    numbers[:, 0, :3] = 0
+    regrid = Regrid((9, 11), 2.0)
+    resampled = Resampled(ArraySource(numbers), PRESETS["dn"], regrid)
+    resampled.read(Span(0, 5))
+    rows = Rows(Span(0, 5), probable((5, 6)), np.ones((5, 6), bool))
+    confidence = Confidence()
+    stream = answered([rows], (0, 1, 3), spread=False)
+    list(confidence.counted(regridded(stream, regrid, resampled.valid)))
+    best = np.kron(rows.probabilities.max(axis=0), np.ones((2, 2)))[:9, :11]
+    expected, _ = np.histogram(best[numbers[0] != 0], bins=BINS, range=(0, 1))
+    assert confidence.counts == tuple(expected.tolist())

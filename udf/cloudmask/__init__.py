@@ -1,6 +1,7 @@
 """Cloud and cloud-shadow masks for Sentinel-2, the same wherever they are made.
 
-`mask_clouds` masks an xarray cube; `Options` and its parts say how; `models` lists the networks.
+`mask_clouds` masks an xarray cube; `Options` and its parts say how; `models` lists the networks;
+`cloud_free`, `composite`, `clear_share` and others use the mask.
 """
 
 from cloudmask.augment import TTA
@@ -12,6 +13,7 @@ from cloudmask.options import Options
 from cloudmask.registry import find as find_model
 from cloudmask.registry import known as models
 from cloudmask.runtime import Runtime
+from cloudmask.uses import clear_share, cloud_free, composite, only_clear, valid_share
 
 __version__ = "0.1.0"
 
@@ -25,7 +27,12 @@ __all__ = [
     "Preset",
     "PresetWarning",
     "Runtime",
+    "clear_share",
+    "cloud_free",
+    "composite",
     "find_model",
     "mask_clouds",
     "models",
+    "only_clear",
+    "valid_share",
 ]

@@ -13,6 +13,7 @@ from cloudmask.bands import as_preset, check_dtype, positions
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.job import Extent, Job
 from cloudmask.options import Options
+from cloudmask.sizing import sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -46,7 +47,8 @@ def mask_clouds(
     Args:
         cube: Dimensions (t or time), bands or band or spectral, y, x in any order; without the
             band dimension for a network of one band. A Dataset with a variable a band will do.
-            Any real dtype, numpy or dask; with dask the answer is lazy.
+            Any real dtype, numpy or dask; with dask the answer is lazy, and a dask Client that
+            is active when this is called has the networks brought to its workers.
         model: Name of a network (`cloudmask.models()` lists them), path of an `.onnx` file, an
             opened network, or several of them: an ensemble.
         preset: What the numbers mean: "dn" (x 10000, before processing baseline 04.00, 0 = no
@@ -63,6 +65,7 @@ def mask_clouds(
 
     Raises:
         BandError: A band that the network needs is missing.
+        ClusterError: Workers of the active dask Client cannot run this package.
         CubeError: Dimensions, sizes or dtype cannot be masked.
         ModelError: The network is unknown, not installed or damaged.
         OptionError: An option cannot work.
@@ -70,12 +73,15 @@ def mask_clouds(
     Warns:
         PresetWarning: The values cannot be what the preset says; once a call (with dask: once a
             call and process, where the chunk is computed).
+        UserWarning: The workers of a cluster have too little memory for their tasks.
     """
     _check(options)
     specs, known = options.specs(model), as_preset(preset)
     if isinstance(cube, xr.Dataset):
         cube, bands = _stacked(cube, specs[0].bands, bands), None
-    options = options.fitted(specs, extent(cube).work(options, specs[0]))
+    size = extent(cube)
+    options = sized(options, specs, size)
+    options = options.fitted(specs, size.work(options, specs[0]))
     job = Job(options.ensemble(model), known, options, str(uuid4()))
     return answered(cube, bands, job, job.run)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudmask.spec import ModelSpec
 
 
-SHARED = ("bands", "classes", "pixel_size")
+SHARED = ("bands", "classes", "pixel_size", "resampling")
 """What the members of an ensemble have in common."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from cloudmask.bands import misfit, warn_once
 from cloudmask.chunk_plan import ChunkAxis, chunk_lengths
+from cloudmask.claims import for_tasks
 from cloudmask.classes import NO_DATA, arrange, by_class, dilate
 from cloudmask.errors import CubeError
 from cloudmask.fill import occupied
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Networks, options and what the numbers mean; pickled with every chunk."""
+    """Networks, options and what the numbers mean; pickled with every chunk of a dask cube."""
 
     ensemble: Ensemble
     preset: Preset
@@ -48,7 +49,7 @@ class Job:
         """Answer (time, band, y, x) or (band, y, x), numpy or dask."""
         lazy = not isinstance(data, np.ndarray) and hasattr(data, "dask")
         stack = data if data.ndim == 4 else data[None]  # noqa: PLR2004 - time, band, y, x
-        answer = self._lazily(stack) if lazy else self._now(np.asarray(stack))
+        answer = self.for_tasks().lazily(stack) if lazy else self._now(np.asarray(stack))
         return answer if data.ndim == 4 else answer[0]  # noqa: PLR2004
 
     def _now(self, stack: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -128,8 +129,17 @@ class Job:
         if sample.size:
             self.warn(self.call, misfit(sample, self.preset))
 
-    def _lazily(self, stack: Any) -> Any:
-        """Answer chunk by chunk; a task sees its chunk and the halo, never the scene."""
+    def for_tasks(self) -> Job:
+        """Give the same job as dask's tasks carry it; workers get the networks that they lack.
+
+        Raises:
+            ClusterError: The workers cannot run this package.
+            ModelError: A network cannot be sent.
+        """
+        return replace(self, ensemble=for_tasks(self.ensemble))
+
+    def lazily(self, stack: Any) -> Any:
+        """Answer (time, band, y, x) of dask by chunks; a task sees its chunk and the halo only."""
         import dask.array as da
 
         _check_known(stack.shape)

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from cloudmask.augment import TTA
 from cloudmask.checks import finite, whole
@@ -26,6 +26,10 @@ METADATA_KEY = "stac_mlm_item"
 SHA256_MULTIHASH = "1220"
 """What a sha256 starts with as a multihash (function code 0x12, 0x20 bytes), STAC file
 extension."""
+
+
+Resampling = Literal["average", "nearest"]
+"""How finer pixels are brought to a network's: their mean, or the one at its pixel's centre."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class ModelSpec:
     """Whether the output is logits, so that a softmax makes probabilities of them."""
     pixel_size: float = 10.0
     """Metres a pixel that the network was trained on."""
+    resampling: Resampling = "average"
+    """How its authors brought finer pixels to that size."""
     tta: TTA = TTA()
     """Default test-time augmentation."""
     input_name: str = "input"
@@ -114,6 +120,8 @@ class ModelSpec:
         self._check_names()
         self._check_scaling()
         self._check_costs()
+        if self.resampling not in get_args(Resampling):
+            self._refuse(f"resampling {self.resampling!r} must be average or nearest")
         self.tiling()
 
     def _check_texts(self) -> None:
@@ -210,6 +218,7 @@ def _spec(item: dict[str, Any]) -> ModelSpec:
         licence=properties.get("license", ""),
         citation=properties.get("sci:citation", ""),
         pixel_size=float(properties["gsd"]),
+        resampling=inference.get("resampling", "average"),
         bands=tuple(band_name(band) for band in takes["bands"]),
         mean=mean,
         std=std,

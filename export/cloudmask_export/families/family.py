@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from cloudmask.bands import SENTINEL2
 from cloudmask.classes import CLASSES
+from cloudmask.spec import Resampling
 from cloudmask_export.errors import ExportError
 from cloudmask_export.families.normalisation import FixedNormalisation, Normalisation
 
@@ -43,6 +44,8 @@ class Family:
     """Processing level that the network was trained for; "" where both work."""
     pixel_size: float
     """Metres."""
+    resampling: Resampling = "average"
+    """How finer pixels are brought to that size."""
     tile: int
     """Pixels along an edge."""
     overlap: int
@@ -91,6 +94,7 @@ class Family:
         self._refuse_unless(
             self.pixel_size > 0, f"pixel size {self.pixel_size} m: must be above 0"
         )
+        self._one_of("resampling", self.resampling, get_args(Resampling))
         self._one_of("level", self.level, get_args(Level))
         self._one_of("activation", self.activation, get_args(Activation))
 

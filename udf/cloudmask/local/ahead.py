@@ -47,6 +47,10 @@ class ReadAhead:
     def __exit__(self, *error: object) -> None:
         self._reader.shutdown(cancel_futures=True)
 
+    def begin(self) -> None:
+        """Start to read the first rows."""
+        self._go_on(0)
+
     def read(self, rows: Span) -> NDArray[np.generic]:
         """See `cloudmask.source.RowSource`."""
         there = self._span.common(rows)

@@ -6,13 +6,11 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 try:
     import typer
     from rasterio.errors import RasterioError
-    from rich.console import Console
-    from rich.table import Table
 except ImportError as error:  # pragma: no cover - depends on the installation
     sys.exit(f"{error}\nThe command needs more packages: pip install 'openeo-cloudmask[local]'")
 
@@ -21,10 +19,9 @@ from cloudmask.checks import parse_memory
 from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.engines import PROVIDERS
 from cloudmask.local import bundling, exporting
+from cloudmask.local.compare import command as comparing
 from cloudmask.local.console import say, stop, stoppable
-
-if TYPE_CHECKING:
-    from cloudmask.registry import Entry
+from cloudmask.local.report import command as reporting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,16 +63,29 @@ def _options(
 
 
 @app.command(
-    epilog="Examples: [bold]cloudmask mask S2.tif -o mask.tif[/bold] · "
+    epilog="Examples: [bold]cloudmask mask S2A_MSIL1C_....SAFE -o mask.tif[/bold] · "
+    "[bold]cloudmask mask *.SAFE -o masks/[/bold] · "
     "[bold]cloudmask mask S2.tif -o mask.tif -m ukis-6b-l1c --tta 3 --quicklook look.png[/bold] · "
-    "[bold]cloudmask mask S2.vrt -o mask.tif -m my.onnx --preset dn_n0400 --dilate 60[/bold]",
+    "[bold]cloudmask mask S2.vrt -o mask.nc -m my.onnx --preset dn_n0400 --dilate 60[/bold]",
 )
 def mask(
-    source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="GeoTIFF or VRT whose bands have names.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="What to mask, one or many: Sentinel-2 .SAFE folders or zips, rasters whose "
+            "bands have names, folders of bands, netCDF, Zarr, STAC Items or searches "
+            "(stac+https://...), patterns such as '*.SAFE'.",
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="GeoTIFF to make: a class code a pixel.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Mask to make, .tif, .nc or .zarr: a class code a pixel. For many scenes, or if "
+            "it ends in /: folder of masks, thumbnails, STAC Items and statistics.",
+        ),
     ],
     model: Annotated[
         list[str],
@@ -87,14 +97,14 @@ def mask(
         ),
     ] = [DEFAULT_MODEL],
     preset: Annotated[
-        PresetName,
+        PresetName | None,
         typer.Option(
-            help="What the numbers mean. dn: reflectance x 10000, 0 = no data, processing "
-            "baseline before 04.00; dn_n0400: the same from baseline 04.00 (January 2022) on, "
-            "with its offset of -1000; cdse: as openEO at Copernicus Data Space gives them; "
-            "reflectance: 0 to 1.",
+            help="What the numbers mean. Default: what the scene itself says, else dn. "
+            "dn: reflectance x 10000, 0 = no data, processing baseline before 04.00; dn_n0400: "
+            "the same from baseline 04.00 (January 2022) on, with its offset of -1000; cdse: as "
+            "openEO at Copernicus Data Space gives them; reflectance: 0 to 1.",
         ),
-    ] = PresetName("dn"),
+    ] = None,
     bands: Annotated[
         str | None,
         typer.Option(help="Names of the file's bands in order, e.g. B02,B03,B04,B08."),
@@ -138,7 +148,8 @@ def mask(
     probabilities: Annotated[
         bool,
         typer.Option(
-            "--probabilities", help="Write class probabilities too (*_probabilities.tif)."
+            "--probabilities",
+            help="Write class probabilities too: *_probabilities.tif, or inside a .nc or .zarr.",
         ),
     ] = False,
     quicklook: Annotated[
@@ -158,15 +169,25 @@ def mask(
             "once, with what would help.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Mask again what is complete in the folder.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Let the workers of a dask scheduler compute, tcp://HOST:8786."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Mask clouds and shadows in one raster file.
+    """Mask clouds and shadows, in one scene or in many.
 
     Writes a Cloud-Optimised GeoTIFF on the input's grid: 0 clear, 1 thick cloud, 2 thin cloud,
     3 cloud shadow, 255 no data, with colours, category names, class shares and the model's name
-    and hash inside, and a QGIS style beside it.
+    and hash inside, and a QGIS style beside it. Of many scenes those that fail are listed at the
+    end, and the same command again goes on where the last one ended.
     """
-    from cloudmask.local.run import FileJob, mask_file
+    from cloudmask.local.masking import Order, run_mask
 
     options = Options(
         stitch=stitch.value,
@@ -177,16 +198,18 @@ def mask(
         memory=None if memory is None else parse_memory(memory),
         runtime=Runtime(threads=threads, provider=provider),
     )
-    chances = output.with_name(f"{output.stem}_probabilities.tif") if probabilities else None
-    job = FileJob(
-        source=source, output=output, models=tuple(model), preset=preset.value,
-        bands=_names(bands), options=options, resolution=_resolution(resolution),
-        probabilities=chances, quicklook=quicklook, quiet=quiet,
+    settings = {
+        "models": tuple(model), "preset": preset and preset.value, "bands": _names(bands),
+        "options": options, "resolution": _resolution(resolution),
+    }  # fmt: skip
+    order = Order(
+        sources=tuple(sources), output=output, settings=settings, probabilities=probabilities,
+        quicklook=quicklook, overwrite=overwrite, scheduler=scheduler, quiet=quiet,
     )  # fmt: skip
     with stoppable():
-        summary = mask_file(job)
-    if not quiet:
-        say(f"{output}: {summary.sentence()}")
+        good = run_mask(order)
+    if not good:
+        raise typer.Exit(code=1)
 
 
 def _resolution(text: str) -> str | float:
@@ -203,50 +226,18 @@ def list_models(
     ] = False,
 ) -> None:
     """List the networks: what they need, whether they are installed, their licence."""
-    headings = ["name", "installed", "bands", "level", "classes", "pixel", "licence"]
-    table = Table(title="networks", title_justify="left", caption=_CAPTION, caption_justify="left")
-    tests = {name: _tested(entry) if check else "" for name, entry in models().items()}
-    for heading in [*headings, *(["test"] if check else [])]:
-        table.add_column(heading, overflow="fold")
-    for name, entry in models().items():
-        table.add_row(*_row(entry), *([tests[name]] if check else []))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    if any(test.startswith(FAILED) for test in tests.values()):
+    from cloudmask.local.listing import print_table
+
+    if not print_table(models(), check=check):
         raise typer.Exit(code=1)
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    spec = entry.spec
-    installed = "yes" if entry.installed else entry.how_to_install
-    classes, pixel = str(len(spec.classes)), f"{spec.pixel_size:g} m"
-    return spec.name, installed, " ".join(spec.bands), spec.level, classes, pixel, spec.licence
-
-
-FAILED = "FAILED"
-
-
-def _tested(entry: Entry) -> str:
-    """Run a network's own test, and say in a few words how it went."""
-    from cloudmask.selftest import self_test
-
-    if not entry.installed:
-        return "-"
-    try:
-        found = self_test(entry)
-    except CloudmaskError as error:
-        return f"{FAILED}: {error}"
-    if found is None:
-        return "has none"
-    return f"{'good' if found.good else FAILED}: {100 * found.changed:.2f} % differ"
-
-
-_CAPTION = "Any other ONNX network works too: --model path/to/net.onnx with its manifest net.json"
 
 
 app.command(epilog=bundling.EXAMPLES)(bundling.bundle)
 app.command(epilog=exporting.EXPORT_EXAMPLES)(exporting.export)
 app.command(epilog=exporting.FETCH_EXAMPLES)(exporting.fetch)
 app.command(epilog=exporting.VERIFY_EXAMPLES)(exporting.verify)
+app.command(epilog=reporting.EXAMPLES)(reporting.report)
+app.command(epilog=comparing.EXAMPLES)(comparing.compare)
 
 
 @app.command()

@@ -17,6 +17,11 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def complain(text: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(f"cloudmask: {text}", err=True)
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Clean up and say so when stopped by Ctrl-C or by a scheduler (SIGTERM)."""
@@ -35,5 +40,5 @@ def _terminated(_number: int, _frame: object) -> NoReturn:
 
 def stop(status: int, text: str) -> NoReturn:
     """Say what went wrong in one line, and end with an exit status."""
-    typer.echo(f"cloudmask: {text}", err=True)
+    complain(text)
     raise SystemExit(status) from None

@@ -42,7 +42,7 @@ def run_demo(folder: Path, model: str, seed: int, size: int) -> Iterator[str]:
     source, mask, picture = (folder / name for name in ("scene.tif", "mask.tif", "demo.png"))
     write_scene(source, scene)
     yield f"{source}: a simulated Sentinel-2 L1C scene, {size} x {size} pixels, 13 bands"
-    done = mask_file(FileJob(source=source, output=mask, models=network))
+    done = mask_file(FileJob(scene=source, output=mask, models=network))
     yield f"{mask}: {done.sentence()}"
     yield f"{mask.with_suffix('.qml')}: its style, QGIS finds it by itself"
     yield f"{picture}: {draw(picture, scene, mask, model, done)}"

@@ -1,9 +1,8 @@
 """Pixel grids: the file's own and the network's.
 
 A network is trained on one pixel size. A file with another one is resampled to it on the way in
-(average when pixels grow, linear when they shrink, of the pixels that exist) and each file pixel
-takes the class of the network pixel that holds its centre on the way out. GDAL would resample too,
-but knows one no-data value a file, and ours may have several (0 and the file's own, say).
+(`cloudmask.local.resample`), and each file pixel takes the class of the network pixel that holds
+its centre on the way out.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from cloudmask.windows import Span
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cloudmask.bands import Preset
-    from cloudmask.source import RowSource
+    from cloudmask.local.product import Grid
+    from cloudmask.spec import Resampling
 
 METRES_A_DEGREE = 111_320.0
 """Along a meridian; along a parallel times the cosine of the latitude."""
@@ -31,16 +30,16 @@ ALIKE = 0.05
 """Relative difference of pixel sizes below which resampling would only blur."""
 
 
-def metres_a_pixel(dataset: Any) -> float | None:
-    """Measure a raster's pixel; None without a coordinate reference system."""
-    if dataset.crs is None:
+def metres_a_pixel(grid: Grid) -> float | None:
+    """Measure a scene's pixel; None where it is not known where on Earth it lies."""
+    crs, transform = grid.crs, grid.transform
+    if not crs or transform is None:
         return None
-    transform = dataset.transform
     edge = math.sqrt(abs(transform.determinant))
-    if dataset.crs.is_geographic:
-        latitude = transform.d * dataset.width / 2 + transform.e * dataset.height / 2 + transform.f
+    if crs.is_geographic:
+        latitude = transform.d * grid.width / 2 + transform.e * grid.height / 2 + transform.f
         return edge * METRES_A_DEGREE * math.sqrt(max(math.cos(math.radians(latitude)), 1e-6))
-    return edge * float(dataset.crs.linear_units_factor[1])
+    return edge * float(crs.linear_units_factor[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class Regrid:
     """(y, x) of the file."""
     factor: float
     """File pixels a network pixel; 1 for the same grid."""
+    resampling: Resampling = "average"
+    """How pixels are brought to larger ones."""
 
     def __post_init__(self) -> None:
         """Refuse factors that leave nothing."""
@@ -61,10 +62,16 @@ class Regrid:
             )
 
     @classmethod
-    def to(cls, shape: tuple[int, int], have: float | None, want: float | None) -> Regrid:
+    def to(
+        cls,
+        shape: tuple[int, int],
+        have: float | None,
+        want: float | None,
+        resampling: Resampling = "average",
+    ) -> Regrid:
         """Plan the way from pixels of `have` metres to `want`; None for one not known."""
         factor = 1.0 if have is None or want is None else want / have
-        return cls(shape, 1.0 if abs(factor - 1) < ALIKE else factor)
+        return cls(shape, 1.0 if abs(factor - 1) < ALIKE else factor, resampling)
 
     @property
     def trivial(self) -> bool:
@@ -81,6 +88,15 @@ class Regrid:
         """Give for each file pixel along an axis the network pixel that holds its centre."""
         centres = (np.arange(self.shape[axis]) + 0.5) / self.factor
         return np.minimum(centres.astype(np.intp), self.network_shape[axis] - 1)
+
+    def centres(self, axis: int) -> NDArray[np.intp]:
+        """Give for each network pixel along an axis the file pixel that holds its centre.
+
+        A centre on the border of two belongs to the later one, as in GDAL. The last network
+        pixel may have its centre beyond the file, and takes the file's last pixel.
+        """
+        centres = (np.arange(self.network_shape[axis]) + 0.5) * self.factor
+        return np.minimum(centres.astype(np.intp), self.shape[axis] - 1)
 
     def file_rows(self, rows: Span) -> Span:
         """Give the file rows whose network row lies in `rows`."""
@@ -126,128 +142,3 @@ def _linear(have: int, get: int, factor: float) -> sparse.csr_array:
     rows = np.tile(np.arange(get), 2)
     values = np.concatenate([1 - share, share])
     return sparse.csr_array((values, (rows, np.concatenate([before, after]))), shape=(get, have))
-
-
-class Resampled:
-    """A raster on the network's grid, as reflectance with NaN for no data (a `RowSource`)."""
-
-    def __init__(self, source: RowSource, preset: Preset, regrid: Regrid) -> None:
-        """Plan.
-
-        Args:
-            source: The raster on its own grid.
-            preset: What its numbers mean.
-            regrid: The two grids.
-        """
-        self._source, self._preset = source, preset
-        self._seen = _Seen(source.shape[2])
-        self.shape = (source.shape[0], *regrid.network_shape)
-        whole = regrid.factor > 1 and regrid.factor == int(regrid.factor)
-        self._means: _Blocks | _Weights = _Blocks(regrid) if whole else _Weights(regrid)
-
-    def read(self, rows: Span) -> NDArray[np.float32]:
-        """See `cloudmask.source.RowSource`."""
-        result = np.empty((self.shape[0], rows.size, self.shape[2]), np.float32)
-        # A few rows at once: several times as many of the file's are needed for them.
-        for start in range(rows.start, rows.stop, ROWS_AT_ONCE):
-            part = Span(start, min(start + ROWS_AT_ONCE, rows.stop))
-            self._read(part, result[:, part.within(rows).slice])
-        return result
-
-    def valid(self, rows: Span) -> NDArray[np.bool_]:
-        """Tell which pixels of the file exist, (rows, x) of its own grid; once for each row.
-
-        Kept from reading, as to read a file twice would take longer than all else but the network.
-
-        Args:
-            rows: Of the file, from the top, of which the network's grid was read.
-        """
-        return self._seen.take(rows)
-
-    def _read(self, rows: Span, result: NDArray[np.float32]) -> None:
-        needed = self._means.needed(rows)
-        numbers = self._source.read(needed)
-        valid = self._preset.valid(numbers)
-        self._seen.add(needed, valid)
-        complete = bool(valid.all())
-        weight = self._means.total(valid, rows)
-        known = weight > LEAST_WEIGHT
-        weight[~known] = 1
-        for band, mean in zip(numbers, result, strict=True):
-            # The mean of the numbers, made reflectance, is the mean of reflectance; and exact.
-            there = band if complete else np.where(valid, band, band.dtype.type(0))
-            mean[:] = self._preset.reflectance(self._means.total(there, rows) / weight)
-        if not complete:
-            result[:, ~known] = np.nan
-
-
-ROWS_AT_ONCE = 128
-"""Rows of the network's grid."""
-
-LEAST_WEIGHT = 1e-9
-"""Shares below this are rounding, not pixels."""
-
-
-class _Seen:
-    """Which pixels exist, in rows from the top that come in and go out."""
-
-    def __init__(self, width: int) -> None:
-        self._start = 0
-        self._valid = np.zeros((0, width), bool)
-
-    def add(self, rows: Span, valid: NDArray[np.bool_]) -> None:
-        """Take rows, some of which may be there already."""
-        stop = self._start + len(self._valid)
-        assert rows.start <= stop, "rows come without a gap"
-        self._valid = np.concatenate([self._valid, valid[max(0, stop - rows.start) :]])
-
-    def take(self, rows: Span) -> NDArray[np.bool_]:
-        """Give rows, and forget them and those before."""
-        there = rows.moved(-self._start)
-        wanted = self._valid[there.slice]
-        self._valid = self._valid[there.stop :].copy()
-        self._start = rows.stop
-        return wanted
-
-
-class _Weights:
-    """Weighted sums along both axes, for any two grids."""
-
-    def __init__(self, regrid: Regrid) -> None:
-        self._y = regrid.weights(0).astype(np.float32)
-        self._x = regrid.weights(1).T.tocsr().astype(np.float32)
-
-    def needed(self, rows: Span) -> Span:
-        """Give the file rows that go into rows of the network's grid."""
-        columns = self._y[rows.start : rows.stop].indices
-        return Span(int(columns.min()), int(columns.max()) + 1)
-
-    def total(self, image: NDArray[np.generic], rows: Span) -> NDArray[np.float32]:
-        """Sum `needed(rows)`, (y, x) of the file, to (rows, x) of the network."""
-        image = image.astype(np.float32)
-        y = self._y[rows.start : rows.stop, self.needed(rows).slice]
-        return np.asarray((y @ image) @ self._x)
-
-
-class _Blocks:
-    """Sums of whole blocks, where a network's pixel is a whole number of the file's."""
-
-    def __init__(self, regrid: Regrid) -> None:
-        self._factor, self._shape = int(regrid.factor), regrid.shape
-
-    def needed(self, rows: Span) -> Span:
-        """See `_Weights`."""
-        return Span(rows.start * self._factor, min(rows.stop * self._factor, self._shape[0]))
-
-    def total(self, image: NDArray[np.generic], _rows: Span) -> NDArray[np.float32]:
-        """See `_Weights`."""
-        return _every(_every(image, self._factor).T, self._factor).T
-
-
-def _every(image: NDArray[Any], step: int) -> NDArray[np.float32]:
-    """Sum each `step` rows; the last ones may be fewer."""
-    total = image[::step].astype(np.float32)
-    for first in range(1, step):
-        part = image[first::step]
-        total[: len(part)] += part
-    return total

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.enums import Resampling
 
-from cloudmask.bands import as_preset
 from cloudmask.classes import CLASSES, CLEAR, NO_DATA, NO_DATA_CLASS
 from cloudmask.local.beside import beside
-from cloudmask.local.readers import Raster, opened, true_colour
+from cloudmask.local.readers import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cloudmask.bands import Preset
+    from cloudmask.local.product import RowRaster
 
 LONGEST = 1400
 """Pixels of a panel's longer edge."""
@@ -108,35 +108,54 @@ def _legend(shares: Mapping[str, float]) -> list[Any]:
     ]
 
 
-def quicklook(
-    path: Path, source: Path, mask: Path, preset: str | Preset, bands: Sequence[str] | None = None
-) -> None:
-    """Draw a raster and its mask side by side.
+def quicklook(path: Path, colours: RowRaster, preset: Preset, mask: Path, title: str) -> None:
+    """Draw a scene and its mask side by side.
 
     Args:
         path: PNG to make.
-        source: The raster that was masked.
-        mask: Its mask.
-        preset: What the raster's numbers mean.
-        bands: Names of the raster's bands.
+        colours: Red, green and blue of the scene, or one band (`Product.colours`).
+        preset: What its numbers mean.
+        mask: GeoTIFF of class codes that was made of it.
+        title: What the scene is called.
     """
-    with opened(source) as dataset:
-        own = [value for value in dataset.nodatavals if value is not None]
-        full = as_preset(preset, own)
-        numbers = Raster(dataset, true_colour(dataset, bands), None).thumbnail(LONGEST)
+    numbers = colours.thumbnail(LONGEST)
     with opened(mask) as dataset:
         shape = numbers.shape[1:]
         classes = dataset.read(1, out_shape=shape, resampling=Resampling.nearest)
-        tags: dict[str, Any] = dataset.tags()
-    picture = stretched(full.reflectance(numbers), full.valid(numbers))
-    names = [each.name for each in (*CLASSES, NO_DATA_CLASS)]
+        tags: dict[str, str] = dataset.tags()
+    picture = stretched(preset.reflectance(numbers), preset.valid(numbers))
     panels(
         path,
         {"scene": picture, "mask over the scene": overlaid(picture, classes)},
-        f"{source.name}   ({tags['MODEL']})",
-        {
-            name: float(tags[f"PERCENT_{name.upper()}"])
-            for name in names
-            if f"PERCENT_{name.upper()}" in tags
-        },
+        f"{title}   ({tags['MODEL']})",
+        _shares(tags),
     )
+
+
+def _shares(tags: Mapping[str, str]) -> dict[str, float]:
+    """Read the percentage of each class off a mask's tags."""
+    keys = {each.name: f"PERCENT_{each.name.upper()}" for each in (*CLASSES, NO_DATA_CLASS)}
+    return {name: float(tags[key]) for name, key in keys.items() if key in tags}
+
+
+def thumbnail(path: Path, colours: RowRaster, preset: Preset, longest: int = 512) -> None:
+    """Draw a scene small, no data transparent.
+
+    Args:
+        path: PNG (red, green, blue, alpha) to make.
+        colours: Red, green and blue of the scene, or one band, which becomes grey.
+        preset: What its numbers mean.
+        longest: Pixels of its longer edge at most; a smaller scene stays as it is.
+    """
+    from PIL import Image
+
+    # Twice as many as wanted, so that noise is averaged away.
+    numbers = colours.thumbnail(2 * longest)
+    valid = preset.valid(numbers)
+    picture = stretched(preset.reflectance(numbers), valid)
+    layers = np.concatenate([picture, valid[..., None]], axis=-1)
+    image = Image.fromarray(np.rint(layers * 255).astype(np.uint8))
+    image.thumbnail((longest, longest), Image.Resampling.BOX)
+    with beside(path) as partial:
+        # A third of the time of the usual level, and a hundredth more bytes.
+        image.save(partial, format="PNG", compress_level=4)

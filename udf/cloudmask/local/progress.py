@@ -34,6 +34,41 @@ class _Megapixels(ProgressColumn):
         return Text(f"{task.completed / MEGA:.1f} of {(task.total or 0) / MEGA:.1f} Mpx{speed}")
 
 
+class _Scenes(ProgressColumn):
+    """Show scenes done, of how many."""
+
+    def render(self, task: Task) -> Text:
+        # Shares of scenes add up to a little less than they should.
+        return Text(f"{int(task.completed + SLACK)} of {int(task.total or 0)} scenes")
+
+
+SLACK = 1e-6
+
+
+@contextmanager
+def scene_bar(scenes: int, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error while scenes are done; lines may be printed above it.
+
+    Args:
+        scenes: All there are to do.
+        quiet: Show nothing.
+
+    Yields:
+        A function to be called, by any thread, with the share of a scene done since the last call.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _share: None
+        return
+    columns = (BarColumn(), _Scenes(), TimeRemainingColumn())
+    # Lines that go to a file or a pipe stay what they are.
+    lines = sys.stdout.isatty()
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=lines
+    ) as bar:
+        task = bar.add_task("", total=scenes)
+        yield lambda share: bar.advance(task, share)
+
+
 @contextmanager
 def pixel_bar(
     title: str, pixels: int, *, quiet: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,13 +28,50 @@ class ClassRows:
     """(rows, x) class codes."""
     spread: NDArray[np.float32] | None = None
     """(4, rows, x) probabilities of the classes, NaN for no data; None if not wanted."""
+    bins: NDArray[np.uint8] | None = None
+    """(rows, x) number of the bin (`Confidence`) that the class's probability lies in, anything
+    for no data; None if not wanted."""
 
 
 def answered(stream: Iterable[Rows], codes: Sequence[int], *, spread: bool) -> Iterator[ClassRows]:
-    """Choose classes, and spread probabilities over them if wanted."""
+    """Choose classes, tell how sure they are, and spread probabilities over them if wanted."""
     for rows in stream:
         chances = by_class(rows.probabilities, codes, rows.valid) if spread else None
-        yield ClassRows(rows.y, rows.classes(codes), chances)
+        yield ClassRows(rows.y, rows.classes(codes), chances, _bins(rows.probabilities))
+
+
+BINS = 20
+"""Equal parts of 0..1."""
+
+
+def _bins(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Tell in which bin the greatest probability (channel, rows, x) of each pixel lies."""
+    best = probabilities.max(axis=0)
+    best *= BINS
+    np.fmax(best, 0, out=best)  # a network that answers NaN is not sure at all
+    np.minimum(best, BINS - 1, out=best)
+    return best.astype(np.uint8)
+
+
+class Confidence:
+    """How sure the networks were: valid pixels counted by the probability of their class."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(BINS, np.int64)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Pixels in each of `BINS` equal bins of 0..1; the last one holds 1."""
+        return tuple(self._counts.tolist())
+
+    def counted(self, stream: Iterable[ClassRows]) -> Iterator[ClassRows]:
+        """Count rows as they pass."""
+        for rows in stream:
+            assert rows.bins is not None, "bins come with the classes"
+            # Line by line: to count them numpy makes eight bytes of each.
+            for line, classes in zip(rows.bins, rows.classes, strict=True):
+                self._counts += np.bincount(line[classes != NO_DATA], minlength=BINS)
+            yield replace(rows, bins=None)
 
 
 def regridded(
@@ -61,7 +98,8 @@ def regridded(
         spread = None if rows.spread is None else regrid.back(rows.spread, rows.y)
         if spread is not None:
             spread[:, absent] = np.nan
-        yield ClassRows(y, classes, spread)
+        bins = None if rows.bins is None else regrid.back(rows.bins, rows.y)
+        yield ClassRows(y, classes, spread, bins)
 
 
 def grown(

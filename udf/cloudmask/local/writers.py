@@ -1,64 +1,63 @@
-"""Masks as Cloud-Optimised GeoTIFF, written beside and renamed, so that a file is whole or absent.
+"""Masks as files, written beside and renamed, so that a file is whole or absent.
 
-Rows are written to a plain tiled GeoTIFF as they come; GDAL's COG driver then makes the overviews
-(by mode: an average of class codes means nothing) and puts them in order.
+Rows are kept in a plain tiled GeoTIFF as they come. For a Cloud-Optimised GeoTIFF, GDAL's COG
+driver then makes the overviews (by mode: an average of class codes means nothing) and puts them in
+order; netCDF and Zarr are made in `cloudmask.local.cubes`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
-from rasterio.windows import Window
+from rasterio.errors import RasterioError
 
-from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
+from cloudmask.classes import CLASSES, PROBABILITY_STEPS
+from cloudmask.errors import OptionError
 from cloudmask.local.beside import beside
+from cloudmask.local.raw import BLOCK, Counts, Raw, stored_probabilities
 from cloudmask.local.style import category_names, colour_table, qgis_style
 from cloudmask.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from cloudmask.local.product import Grid
     from cloudmask.windows import Span
 
-BLOCK = 512
+GEOTIFF = (".tif", ".tiff")
+CUBES = (".nc", ".zarr")
+SUFFIXES = (*GEOTIFF, *CUBES)
+"""Of the files that can be written."""
 
 
-@dataclass
-class Counts:
-    """How many pixels of each class have been written."""
+def writer_for(path: Path, like: Grid, probabilities: Path | None = None) -> MaskWriter:
+    """Choose how to write by the files' suffixes.
 
-    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    Args:
+        path: What to make: see `SUFFIXES`.
+        like: The grid that the mask has.
+        probabilities: What to make of the class probabilities; for netCDF and Zarr it may be
+            `path` itself, which then holds both.
 
-    def add(self, classes: NDArray[np.uint8]) -> None:
-        """Count class codes."""
-        self.pixels += np.bincount(classes.ravel(), minlength=256)
-
-    def shares(self, codes: Sequence[int]) -> dict[str, float]:
-        """Give the percentage of some classes among valid pixels, and of no data among all.
-
-        Args:
-            codes: Those that the network knows: nothing can be said of another.
-        """
-        total, absent = int(self.pixels.sum()), int(self.pixels[NO_DATA])
-        valid = max(1, total - absent)
-        known = [each for each in CLASSES if each.code in codes]
-        percent = {each.name: 100 * int(self.pixels[each.code]) / valid for each in known}
-        return percent | {"no_data": 100 * absent / max(1, total)}
-
-    def tags(self, codes: Sequence[int]) -> dict[str, str]:
-        """Give the shares as GeoTIFF tags."""
-        shares = self.shares(codes)
-        return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in shares.items()}
+    Raises:
+        OptionError: No such format, or GeoTIFF for both in one.
+    """
+    for each in (path, probabilities or path):
+        if each.suffix.lower() not in SUFFIXES:
+            raise OptionError(
+                f"{each}: the name's ending says the format; choose one of {', '.join(SUFFIXES)}"
+            )
+    if path == probabilities and path.suffix.lower() in GEOTIFF:
+        raise OptionError(f"{path}: probabilities need a GeoTIFF of their own; name another")
+    return MaskWriter(path, like, probabilities)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,28 +66,16 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, "utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A plain GeoTIFF that takes rows."""
-
-    dataset: Any
-
-    def write(self, rows: Span, values: NDArray[np.uint8]) -> None:
-        """Write (band, rows, x)."""
-        window = Window(0, rows.start, self.dataset.width, rows.size)
-        self.dataset.write(values, window=window)
-
-
 class MaskWriter:
     """Takes rows of classes, and of probabilities if wanted; `finish` makes the files appear."""
 
-    def __init__(self, path: Path, like: Any, probabilities: Path | None = None) -> None:
+    def __init__(self, path: Path, like: Grid, probabilities: Path | None = None) -> None:
         """Open beside `path`.
 
         Args:
-            path: GeoTIFF to make.
-            like: Open rasterio dataset whose grid the mask has.
-            probabilities: GeoTIFF of class probabilities to make as well.
+            path: File to make.
+            like: The grid that the mask has.
+            probabilities: File of class probabilities to make as well.
         """
         self.counts = Counts()
         self._path, self._probabilities = path, probabilities
@@ -96,98 +83,103 @@ class MaskWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._raw_classes = self._raw(self._path, 1)
-        self._raw_spread = self._raw(self._path, len(CLASSES)) if self._probabilities else None
+        spread = self._probabilities
+        with ExitStack() as stack:
+            self._classes = Raw.beside(self._path, 1, self._like, stack)
+            self._spread = Raw.beside(spread, len(CLASSES), self._like, stack) if spread else None
+            # Now, as GDAL wants to know that it is a palette before the first row.
+            self._classes.dataset.write_colormap(1, colour_table())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _raw(self, path: Path, count: int) -> Raw:
-        place = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
-        partial = Path(self._stack.enter_context(place)) / "rows.tif"
-        dataset = rasterio.open(
-            partial,
-            "w",
-            driver="GTiff",
-            height=self._like.height,
-            width=self._like.width,
-            count=count,
-            dtype="uint8",
-            crs=self._like.crs,
-            transform=self._like.transform,
-            nodata=NO_DATA,
-            tiled=True,
-            blockxsize=BLOCK,
-            blockysize=BLOCK,
-            compress="deflate",
-            zlevel=1,
-            interleave="band",
-            # Else GDAL takes four bands of bytes for red, green, blue and transparency.
-            photometric="minisblack",
-            alpha="unspecified",
-            bigtiff="if_safer",
-        )
-        self._stack.callback(dataset.close)
-        return Raw(dataset)
-
     def write(
         self, rows: Span, classes: NDArray[np.uint8], spread: NDArray[np.float32] | None = None
     ) -> None:
-        """Write rows: classes (rows, x) and, if wanted, probabilities (4, rows, x)."""
+        """Write rows: classes (rows, x) and, if wanted, probabilities (4, rows, x).
+
+        Raises:
+            OSError: They cannot be written, as the disk is full, say.
+        """
         self.counts.add(classes)
-        self._raw_classes.write(rows, classes[None])
-        if self._raw_spread is not None:
+        with _named(self._path):
+            self._classes.write(rows, classes[None])
+        if self._probabilities and self._spread:
             assert spread is not None, "probabilities were asked for"
-            self._raw_spread.write(rows, stored_probabilities(spread))
+            with _named(self._probabilities):
+                self._spread.write(rows, stored_probabilities(spread))
 
     def finish(self, tags: Mapping[str, str], of_classes: Mapping[str, str]) -> None:
-        """Make the files: GeoTIFF, QGIS style, category names, and probabilities if wanted.
+        """Make the files: mask and probabilities if wanted, with what goes beside a GeoTIFF.
 
         Args:
             tags: What is true of both files.
             of_classes: What is true of the classes only.
+
+        Raises:
+            OSError: They cannot be written; what stood there before still does.
         """
-        self._dress_classes({**tags, **of_classes})
-        if self._probabilities and self._raw_spread is not None:
-            self._dress_spread(tags)
-            _make_cog(self._raw_spread.dataset, self._probabilities, "AVERAGE")
-            # Statistics of an earlier file of that name.
-            Path(f"{self._probabilities}.aux.xml").unlink(missing_ok=True)
-        _make_cog(self._raw_classes.dataset, self._path, "MODE")
-        write_text(self._path.with_suffix(".qml"), qgis_style())
-        write_text(Path(f"{self._path}.aux.xml"), category_names())
-
-    def _dress_classes(self, tags: Mapping[str, str]) -> None:
-        dataset = self._raw_classes.dataset
-        dataset.write_colormap(1, colour_table())
-        dataset.set_band_description(1, "class")
-        names = {f"CLASS_{each.code}": each.title for each in CLASSES}
-        dataset.update_tags(**tags, **names)
-
-    def _dress_spread(self, tags: Mapping[str, str]) -> None:
-        assert self._raw_spread is not None
-        dataset = self._raw_spread.dataset
-        dataset.colorinterp = [ColorInterp.gray, *[ColorInterp.undefined] * (len(CLASSES) - 1)]
-        dataset.scales = (1 / PROBABILITY_STEPS,) * len(CLASSES)
-        for each in CLASSES:
-            dataset.set_band_description(each.code + 1, each.name)
-        dataset.update_tags(**tags)
+        if self._probabilities == self._path and self._spread:
+            _cube(self._path, {**tags, **of_classes}, self._classes, self._spread)
+            return
+        if self._probabilities and self._spread:
+            _make_probabilities(self._probabilities, tags, self._spread)
+        _make_mask(self._path, {**tags, **of_classes}, self._classes)
 
 
-def stored_probabilities(spread: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turn probabilities 0..1, NaN for no data, into 0..250 and 255."""
-    steps = np.rint(np.nan_to_num(spread) * PROBABILITY_STEPS).astype(np.uint8)
-    steps[np.isnan(spread)] = NO_DATA
-    return steps
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file that could not be written: GDAL knows the hidden one only."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise OSError(
+            f"{path}: cannot be written ({error}); see whether the disk is full"
+        ) from error
 
 
-def _make_cog(raw: Any, path: Path, resampling: str) -> None:
+def _make_mask(path: Path, tags: Mapping[str, str], raw: Raw) -> None:
+    if path.suffix.lower() in CUBES:
+        _cube(path, tags, raw, None)
+        return
+    dataset = raw.dataset
+    dataset.set_band_description(1, "class")
+    names = {f"CLASS_{each.code}": each.title for each in CLASSES}
+    dataset.update_tags(**tags, **names)
+    _make_cog(raw, path, "MODE")
+    write_text(path.with_suffix(".qml"), qgis_style())
+    write_text(Path(f"{path}.aux.xml"), category_names())
+
+
+def _make_probabilities(path: Path, tags: Mapping[str, str], raw: Raw) -> None:
+    if path.suffix.lower() in CUBES:
+        _cube(path, tags, None, raw)
+        return
+    dataset = raw.dataset
+    dataset.colorinterp = [ColorInterp.gray, *[ColorInterp.undefined] * (len(CLASSES) - 1)]
+    dataset.scales = (1 / PROBABILITY_STEPS,) * len(CLASSES)
+    for each in CLASSES:
+        dataset.set_band_description(each.code + 1, each.name)
+    dataset.update_tags(**tags)
+    _make_cog(raw, path, "AVERAGE")
+    # Statistics of an earlier file of that name.
+    Path(f"{path}.aux.xml").unlink(missing_ok=True)
+
+
+def _cube(path: Path, tags: Mapping[str, str], classes: Raw | None, spread: Raw | None) -> None:
+    from cloudmask.local.cubes import Layers, write_cube  # xarray and dask take a while to load
+
+    layers = Layers(*(raw.closed() if raw else None for raw in (classes, spread)))
+    write_cube(path, layers, tags)
+
+
+def _make_cog(raw: Raw, path: Path, resampling: str) -> None:
     """Close the rows and copy them to a Cloud-Optimised GeoTIFF."""
-    raw.close()
-    with beside(path) as partial:
+    with _named(path), beside(path) as partial:
         rasterio.shutil.copy(
-            raw.name,
+            raw.closed(),
             str(partial),
             driver="COG",
             compress="DEFLATE",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cloudmask.local.product import RowRaster
+    from cloudmask.source import RowSource
 
 CACHE_MIB = 64
 """What GDAL may keep of a file; its default is a twentieth of the machine."""
@@ -46,6 +48,13 @@ def gdal(**options: Any) -> Iterator[None]:
         yield
 
 
+def cause(error: BaseException) -> str:
+    """Say what GDAL said first: rasterio's own sentence only points to it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().rstrip(".")
+
+
 @contextmanager
 def opened(path: Path | str) -> Iterator[Any]:
     """Open a raster.
@@ -56,7 +65,7 @@ def opened(path: Path | str) -> Iterator[Any]:
     try:
         dataset = rasterio.open(path)
     except RasterioIOError as error:
-        why = str(error).removeprefix(f"{path}: ")
+        why = cause(error).removeprefix(f"{path}: ")
         raise CubeError(
             f"{path}: cannot be read as a raster ({why}); GeoTIFF and VRT can"
         ) from error
@@ -96,11 +105,19 @@ class Raster:
     """1-based bands of it, in the network's order."""
     absent: float | None = None
     """Whole number to put where the file's own mask says that nothing is; NaN if there is none."""
+    place: str = ""
+    """What to call it in messages; the dataset's own name if empty."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(band, y, x)."""
         return len(self.indexes), self.dataset.height, self.dataset.width
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number as `read` gives it."""
+        masked = self._masked and self.absent is None
+        return np.result_type(self._dtype, *([np.float32] if masked else [])).itemsize
 
     def read(self, rows: Span) -> NDArray[np.generic]:
         """See `RowSource`."""
@@ -121,9 +138,19 @@ class Raster:
             numbers: NDArray[np.generic] = self.dataset.read(list(self.indexes), window=window)
         except RasterioIOError as error:
             raise CubeError(
-                f"{self.dataset.name}: cannot be read ({error}); the file is damaged or incomplete"
+                f"{self.place or self.dataset.name}: {self._damaged(window)} cannot be read "
+                f"({cause(error)}); the file is damaged or incomplete"
             ) from error
         return numbers
+
+    def _damaged(self, window: Window) -> str:
+        """Name the first band that cannot be read, for a message."""
+        for index in self.indexes:
+            try:
+                self.dataset.read(index, window=window)
+            except RasterioIOError:
+                return f"band {self.dataset.descriptions[index - 1] or index}"
+        return "it"
 
     @property
     def _dtype(self) -> str:
@@ -135,31 +162,43 @@ class Raster:
         return MaskFlags.per_dataset in self.dataset.mask_flag_enums[self.indexes[0] - 1]
 
     def thumbnail(self, longest: int) -> NDArray[np.generic]:
-        """Read everything, made small: (band, y, x) with about `longest` pixels an edge.
-
-        Every so many pixels one is taken. GDAL's own decimated read is many times slower on files
-        without overviews, as it fetches their blocks again for every line.
-        """
-        step = max(1, max(self.dataset.height, self.dataset.width) // longest)
-        rows = range(0, self.dataset.height, BAND_OF_ROWS // step * step or step)
-        parts = [
-            self.read(Span(start, min(start + rows.step, self.dataset.height)))[:, ::step, ::step]
-            for start in rows
-        ]
-        return np.concatenate(parts, axis=1)
+        """See `thinned`."""
+        return thinned(self, longest)
 
     def sample(self) -> NDArray[np.generic]:
         """Read some small windows from all over: (band, n)."""
-        places = itertools.product(_starts(self.dataset.height), _starts(self.dataset.width))
-        height, width = min(SAMPLE, self.dataset.height), min(SAMPLE, self.dataset.width)
-        windows = [Window(x, y, width, height) for y, x in places]
-        parts = [self._numbers(window) for window in windows]
+        parts = [
+            self._numbers(Window(x.start, y.start, x.size, y.size)) for y, x in places(self.shape)
+        ]
         return np.concatenate([part.reshape(len(self.indexes), -1) for part in parts], axis=1)
 
 
-def _starts(size: int) -> list[int]:
+def thinned(source: RowSource, longest: int) -> NDArray[np.generic]:
+    """Read everything, made small: (band, y, x) with about `longest` pixels an edge.
+
+    Every so many pixels one is taken. GDAL's own decimated read is many times slower on files
+    without overviews, as it fetches their blocks again for every line.
+    """
+    _, height, width = source.shape
+    step = max(1, max(height, width) // longest)
+    rows = range(0, height, BAND_OF_ROWS // step * step or step)
+    parts = [
+        source.read(Span(start, min(start + rows.step, height)))[:, ::step, ::step]
+        for start in rows
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def places(shape: tuple[int, int, int]) -> list[tuple[Span, Span]]:
+    """Spread small windows (y, x) over (band, y, x)."""
+    y, x = (_spread(size) for size in shape[1:])
+    return list(itertools.product(y, x))
+
+
+def _spread(size: int) -> list[Span]:
     """Spread five windows over an axis."""
-    return sorted({int(start) for start in np.linspace(0, max(0, size - SAMPLE), 5)})
+    starts = sorted({int(start) for start in np.linspace(0, max(0, size - SAMPLE), 5)})
+    return [Span(start, start + min(SAMPLE, size)) for start in starts]
 
 
 def choose(
@@ -185,7 +224,7 @@ def choose(
     return Raster(dataset, tuple(found), full.nodata[0] if full.nodata else None), full
 
 
-def warn_of_misfit(raster: Raster, preset: Preset) -> None:
+def warn_of_misfit(raster: RowRaster, preset: Preset) -> None:
     """Look at some pixels before the work starts, and warn if the preset cannot be right."""
     sentence = misfit(raster.sample(), preset)
     if sentence:
