@@ -2,8 +2,8 @@
 
 `python -m benchmarks.run` measures all but `engines`, `overlap` and `cluster`, in sizes that take
 minutes; `--full` all, in greater sizes, which takes an hour; `--only NAME` one, the tables being
-written from it and from what is kept of the others; `--smoke` runs everything small, to see that it still
-runs, and keeps nothing.
+written from it and from what is kept of the others; `--smoke` runs everything small, to see that
+it still runs, and keeps nothing.
 """
 
 from __future__ import annotations
