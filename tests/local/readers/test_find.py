@@ -14,6 +14,8 @@ import xarray as xr
 from cloudmask.errors import CubeError
 from cloudmask.local.product import Wanted
 from cloudmask.local.readers import find_scenes, open_cube
+from cloudmask.local.run import FileJob, mask_file
+from cloudmask.testing import brightest_band, fake_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +97,33 @@ def test_a_scene_is_the_same_through_every_door(
     # To a byte that of the GeoTIFF, whose numbers are those of the test.
     np.testing.assert_array_equal(seen(scene), seen(*find_scenes(doors["GeoTIFF"])))
     np.testing.assert_allclose(seen(scene), truth, atol=1e-7)
+
+
+def mask(source: str, output: Path) -> NDArray[np.uint8]:
+    """Mask by the brightest of the bands: clear, thick, thin or shadow."""
+    model = brightest_band(fake_spec(BANDS, tile=64, overlap=16))
+    (scene,) = find_scenes(source)
+    mask_file(FileJob(scene=scene, output=output, models=(model,), quiet=True))
+    with rasterio.open(output) as file:
+        return np.asarray(file.read(1))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "GeoTIFF"])
+def test_the_mask_of_a_scene_is_the_same_through_every_door(
+    doors: Mapping[str, str], kind: str, tmp_path: Path
+) -> None:
+    found, wanted = (mask(doors[each], tmp_path / f"{each}.tif") for each in (kind, "GeoTIFF"))
+    np.testing.assert_array_equal(found, wanted)
+    assert len(np.unique(wanted)) > 2
+
+
+def test_the_mask_of_an_item_from_the_web_is_that_of_its_geotiff(
+    doors: Mapping[str, str], web: Any, images: Any, stac_item: Any, tmp_path: Path
+) -> None:
+    item = stac_item(web.folder, images, web.url)
+    (web.folder / "item.json").write_text(json.dumps(item), "utf-8")
+    found = mask(f"{web.url}/item.json", tmp_path / "web.tif")
+    np.testing.assert_array_equal(found, mask(doors["GeoTIFF"], tmp_path / "file.tif"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
