@@ -28,6 +28,7 @@ def markdown(results: Results) -> str:
             *(_limit(name, found) for name, found in limits.items()),
             _scaling(results.get("scaling", {})),
             _granule(results.get("granule_one-convolution", {})),
+            _granule_of_v4(results.get("granule_v4", {})),
             _caps(results.get("memory", {})),
             _plain(results.get("plain_udf", {})),
             _backend(results.get("backend", {})),
@@ -141,6 +142,16 @@ def _granule(found: Mapping[str, Any]) -> str:
         f"A {found['edge']} x {found['edge']} granule of three bands through a network of one "
         f"convolution peaks at {theirs['peak_mib']:.0f} MiB in OmniCloudMask's package and at "
         f"{found['ours']['peak_mib']:.0f} MiB in our command, files read and written."
+    )
+
+
+def _granule_of_v4(found: Mapping[str, Any]) -> str:
+    if not found:
+        return ""
+    return (
+        f"With the two networks of OmniCloudMask V4 (`python -m benchmarks.granule --networks "
+        f"v4 --alone --memory {found['memory']}`) our command peaks at "
+        f"{found['ours']['peak_mib']:.0f} MiB over such a granule."
     )
 
 
