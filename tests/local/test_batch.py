@@ -158,6 +158,28 @@ def test_the_statistics_have_a_row_a_scene(tmp_path: Path, rasters: list[Path]) 
         assert [row["name"] for row in csv.DictReader(file)] == ["a", "b", "c"]
 
 
+def _full(*_: object) -> None:
+    raise OSError("No space left on device")
+
+
+def test_statistics_that_cannot_be_written_hide_no_failure(
+    tmp_path: Path, rasters: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rasters[1].write_bytes(b"no raster")
+    monkeypatch.setattr("cloudmask.local.batch.write_statistics", _full)
+    with pytest.warns(UserWarning, match="has no new statistics .No space left"):
+        outcomes = mask_many(scenes(rasters), batch(tmp_path / "out"))
+    assert [bool(outcome.reason) for outcome in outcomes] == [False, True, False]
+
+
+def test_statistics_that_cannot_be_written_are_an_error_where_all_else_went_well(
+    tmp_path: Path, rasters: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudmask.local.batch.write_statistics", _full)
+    with pytest.raises(OSError, match="No space left"):
+        mask_many(scenes(rasters), batch(tmp_path / "out"))
+
+
 def test_a_network_file_is_opened_once(
     tmp_path: Path, rasters: list[Path], tiny_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,6 +585,10 @@ class FakeScene:
     def identity(self) -> str:
         """See `Scene`."""
         return self.name
+
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return []
 
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:

@@ -93,7 +93,7 @@ def composite(
 
     Returns:
         The cube without time, NaN where nothing is usable; its coordinate `observations` (y, x)
-        says of how many each pixel is made.
+        says how many the mask leaves of each pixel.
 
     Raises:
         CubeError: See `cloud_free`; or there is no date.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,9 +137,20 @@ def mask_many(
             line.stop()
             pool.shutdown(cancel_futures=True)
             raise
-    if not all(outcome.reason for outcome in found.values()):
-        write_statistics(batch.folder)
+    failed = [outcome for outcome in found.values() if outcome.reason]
+    if len(failed) < len(found):
+        _summed_up(batch.folder, spared=bool(failed))
     return [found[name] for name in scenes]
+
+
+def _summed_up(folder: Path, *, spared: bool) -> None:
+    """Write the statistics; if they are `spared`, the list of failures matters more."""
+    try:
+        write_statistics(folder)
+    except OSError as error:
+        if not spared:
+            raise
+        warnings.warn(f"{folder}: has no new statistics ({error})", stacklevel=2)
 
 
 def _prepared(folder: Path) -> None:

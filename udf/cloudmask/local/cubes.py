@@ -267,4 +267,9 @@ def _folder_beside(path: Path) -> Iterator[Path]:
         yield new
         if path.exists():
             path.rename(old)
-        new.rename(path)
+        try:
+            new.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise

@@ -79,6 +79,7 @@ class FileJob:
     def _check_places(self) -> None:
         source = Path(self.scene.place).resolve()
         taken = {source: "the input"}
+        taken |= {path.resolve(): "a file of the input" for path in self.scene.sources()}
         for path, (kind, suffixes) in self._outputs:
             real = path.resolve()
             if path.suffix.lower() not in suffixes:
@@ -91,6 +92,11 @@ class FileJob:
             if source in real.parents:
                 raise OptionError(f"{path}: lies inside the input; choose another place")
             taken[real] = "another output"
+        if self.quicklook and self.output.suffix.lower() in CUBES:
+            raise OptionError(
+                f"{self.quicklook}: a picture is drawn of a GeoTIFF mask; let the name of "
+                f"{self.output.name} end in .tif"
+            )
 
     @property
     def _outputs(self) -> list[tuple[Path, tuple[str, tuple[str, ...]]]]:

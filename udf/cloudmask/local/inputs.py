@@ -44,10 +44,13 @@ def scenes_of(words: Sequence[str]) -> tuple[list[Scene], list[Failure]]:
     for place in places:
         try:
             found |= {(scene.place, scene.name): scene for scene in find_scenes(place)}
-        except (CloudmaskError, OSError, RasterioError) as error:
+        except Exception as error:
+            # Whatever a strange file makes a library raise: the others are there to be masked.
             if len(places) == 1:
                 raise
-            failures.append(Failure(place, str(error)))
+            known = isinstance(error, (CloudmaskError, OSError, RasterioError))
+            kind = "" if known else f"{type(error).__name__}: "
+            failures.append(Failure(place, f"{kind}{error}"))
     return list(found.values()), failures
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -120,6 +122,9 @@ class Scene(Protocol):
 
         Names, sizes and times of its files, or what a catalogue says; no pixels are read.
         """
+
+    def sources(self) -> Sequence[Path]:
+        """Give its files on this machine, as far as they are known: none may be written over."""
 
     def opened(self, wanted: Wanted) -> AbstractContextManager[Product]:
         """Open it.

@@ -19,7 +19,7 @@ import numpy as np
 from cloudmask.errors import CubeError
 from cloudmask.local.product import Facts, Grid, Product
 from cloudmask.local.readers.identity import naming, stamped
-from cloudmask.local.readers.layers import images, layers, role
+from cloudmask.local.readers.layers import ALONE, images, layers, role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,21 +92,42 @@ class CubeScene:
         """See `Scene`."""
         return f"{self.stamp}\n{self.step} {self.when}"
 
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return [Path(self.place)]
+
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:
         """See `Scene`."""
-        with open_dataset(self.place) as dataset:
-            moment = dataset if self.step is None else dataset.isel({time_of(dataset): self.step})
-            with naming(self.place):
-                found = layers(moment, self.place, wanted.names)
-                rows, preset = found.chosen(wanted)
-            yield Product(
-                raster=rows,
-                colours=found.colours(),
-                grid=grid_of(found.first),
-                preset=preset,
-                facts=Facts(when=self.when, platform=str(dataset.attrs.get("platform", ""))),
-            )
+        with _alone(self.place) as dataset:
+            with ALONE:
+                product = self._product(dataset, wanted)
+            yield product
+
+    def _product(self, dataset: xr.Dataset, wanted: Wanted) -> Product:
+        moment = dataset if self.step is None else dataset.isel({time_of(dataset): self.step})
+        with naming(self.place):
+            found = layers(moment, self.place, wanted.names)
+            rows, preset = found.chosen(wanted)
+        return Product(
+            raster=rows,
+            colours=found.colours(),
+            grid=grid_of(found.first),
+            preset=preset,
+            facts=Facts(when=self.when, platform=str(dataset.attrs.get("platform", ""))),
+        )
+
+
+@contextmanager
+def _alone(place: str) -> Iterator[xr.Dataset]:
+    """Open a cube; no other thread opens, reads or closes one meanwhile."""
+    with ALONE:
+        dataset = open_dataset(place)
+    try:
+        yield dataset
+    finally:
+        with ALONE:
+            dataset.close()
 
 
 def cube_scenes(place: str) -> list[CubeScene]:
@@ -125,6 +146,8 @@ def cube_scenes(place: str) -> list[CubeScene]:
             return [CubeScene(place, stem, stamp, None, when)]
         values = dataset[dim].to_numpy() if dim in dataset.coords else [None] * dataset.sizes[dim]
     moments = [_moment(value) for value in values]
+    if not moments:
+        raise CubeError(f"{place}: has no date along {dim}; there is nothing to mask")
     return [
         CubeScene(place, f"{stem}_{word}", stamp, step, when)
         for step, (word, when) in enumerate(zip(_words(moments), moments, strict=True))
@@ -163,7 +186,8 @@ def _stamp(path: Path) -> str:
         for folder, _, names in os.walk(path)
         for name in names
     ]
-    size, latest = sum(each.st_size for each in stats), max(each.st_mtime_ns for each in stats)
+    size = sum(each.st_size for each in stats)
+    latest = max((each.st_mtime_ns for each in stats), default=0)
     return f"{path.name} {len(stats)} {size} {latest}"
 
 

@@ -6,7 +6,7 @@ import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.bands import positions
@@ -51,18 +51,31 @@ class RasterScene:
 
     def identity(self) -> str:
         """See `Scene`; the files that a VRT is made of count as well."""
-        try:
-            with gdal(), opened(self.place) as dataset:
-                files = [file for file in dataset.files if not file.endswith(NOT_PIXELS)]
-                return stamped(files or [self.place])
-        except CubeError:
-            return stamped([self.place])
+        return stamped(_files(self.place))
+
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return [Path(file) for file in _files(self.place)]
 
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:
         """See `Scene`."""
         with gdal(), opened(self.place) as dataset:
             yield product_of(dataset, wanted, self.place)
+
+
+def _files(place: str) -> set[str]:
+    """Find what a raster is made of: the files of a VRT, and of those in it, and so on."""
+    found, left = {place}, [place]
+    while left:
+        try:
+            with gdal(), opened(left.pop()) as dataset:
+                inside = {file for file in dataset.files if not file.endswith(NOT_PIXELS)}
+        except CubeError:
+            continue
+        left += [file for file in inside - found if file.lower().endswith(".vrt")]
+        found |= inside
+    return found
 
 
 def product_of(

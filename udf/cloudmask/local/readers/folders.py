@@ -49,6 +49,10 @@ class BandFolder:
         """See `Scene`."""
         return stamped(path for _, path in self.files)
 
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return [path for _, path in self.files]
+
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:
         """See `Scene`; the bands are named by their files, `wanted.names` plays no part."""
@@ -143,7 +147,11 @@ class ResultScene:
 
     def identity(self) -> str:
         """See `Scene`."""
-        return self.raster.identity()
+        return "\n".join((self.raster.identity(), *self.labels, str(self.when)))
+
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return self.raster.sources()
 
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:
@@ -197,7 +205,11 @@ def _assets(path: Path) -> Mapping[str, Any]:
 def _local(folder: Path, key: str, asset: Mapping[str, Any]) -> Path | None:
     """Find an asset's file; its address may be that of the back-end."""
     names = (key, PurePosixPath(unquote(urlsplit(str(asset.get("href", ""))).path)).name)
-    return next((folder / name for name in names if name and (folder / name).exists()), None)
+    root = folder.resolve()
+    places = (folder / name for name in names if name)
+    return next(
+        (each for each in places if root in each.resolve().parents and each.exists()), None
+    )
 
 
 def _labels(asset: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from cloudmask.windows import Span
 
 FILLS = ("_FillValue", "missing_value")
+
+ALONE = RLock()
+"""netCDF and HDF5 are not thread-safe, and xarray locks neither opening nor closing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def _values(part: xr.DataArray, y: slice, x: slice, place: str) -> NDArray[np.ge
         CubeError: They cannot be read.
     """
     try:
-        window = part.isel({role(part, "y"): y, role(part, "x"): x}).compute()
+        with ALONE:
+            window = part.isel({role(part, "y"): y, role(part, "x"): x}).compute()
     except Exception as error:
         # Each codec has errors of its own.
         why = str(error).strip() or type(error).__name__

@@ -33,6 +33,10 @@ IMAGE = re.compile(
 )
 
 
+LARGEST_METADATA = 64 * 2**20
+"""Bytes; a small zip archive may hold very many."""
+
+
 @dataclass(frozen=True, slots=True)
 class SafeScene:
     """A product in a folder or a zip archive."""
@@ -56,6 +60,10 @@ class SafeScene:
                 kept = [name for name in files.names() if name.endswith((".jp2", ".xml"))]
             return stamped(self.path / name for name in kept)
         return stamped([self.path])
+
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return [self.path]
 
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:
@@ -101,8 +109,11 @@ class _Safe:
         main = _metadata(place, names)
         root = main.rpartition("/")[0]
         inner = f"{root}/" if root else ""
+        if files.size(main) > LARGEST_METADATA:
+            raise CubeError(f"{place}: {main} has {files.size(main)} bytes; no product's has")
         with files.open(main) as stream:
-            metadata = read_metadata(f"{place}: {main}", stream.read(), name)
+            text = stream.read(LARGEST_METADATA)
+            metadata = read_metadata(f"{place}: {main}", text, name)
         return cls(place, files, metadata, _images(place, names, inner))
 
     def files(self, wanted: Sequence[str]) -> dict[str, BandFile]:

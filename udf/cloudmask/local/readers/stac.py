@@ -5,14 +5,22 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.local.product import Facts
 from cloudmask.local.readers.files import product_of
+from cloudmask.local.readers.identity import stamped
 from cloudmask.local.readers.rasters import gdal
-from cloudmask.local.readers.stac_bands import check_bands, check_sensor, layers_of, meaning
+from cloudmask.local.readers.stac_bands import (
+    MEANINGFUL,
+    check_bands,
+    check_sensor,
+    layers_of,
+    meaning,
+)
 from cloudmask.local.readers.stack import Plan, planned, stacked
 
 if TYPE_CHECKING:
@@ -37,6 +45,10 @@ REMOTE = {
 }
 
 HINT = "reading STAC needs more: pip install 'openeo-cloudmask[stac]'"
+
+
+def _is_local(asset: Mapping[str, Any]) -> bool:
+    return str(asset["href"]).lower().startswith("file:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,11 @@ class StacScene:
     def identity(self) -> str:
         """See `Scene`; signatures in addresses change and tell nothing."""
         hrefs = sorted(str(asset["href"]).partition("?")[0] for asset in self.assets.values())
-        updated = self.item.properties.get("updated", "")
-        return "\n".join((self.item.id, str(updated), *hrefs))
+        said = sorted(f"{name} {self.item.properties.get(name)}" for name in MEANINGFUL)
+        layers = layers_of(self.assets).values()
+        meant = sorted(f"{e.band} {e.file.number} {e.scale} {e.offset} {e.nodata}" for e in layers)
+        files = stamped(each.file.path.partition("?")[0] for each in layers)
+        return "\n".join((self.item.id, *said, *hrefs, *meant, files))
 
     def layers(self) -> dict[str, Layer]:
         """Find the bands.
@@ -76,6 +91,8 @@ class StacScene:
         """
         check_sensor(self.place, self.item.properties)
         assets = self.assets
+        if self.place.startswith("http") and any(_is_local(each) for each in assets.values()):
+            raise CubeError(f"{self.place}: an Item from the web names files of this machine")
         found = layers_of(assets)
         check_bands(self.place, found, assets)
         return found
@@ -88,6 +105,14 @@ class StacScene:
         """
         found = self.layers()
         return meaning(self.place, self.item.properties, [found[band] for band in bands])
+
+    def sources(self) -> list[Path]:
+        """See `Scene`."""
+        return [
+            path
+            for each in layers_of(self.assets).values()
+            if (path := Path(each.file.path)).exists()
+        ]
 
     @contextmanager
     def opened(self, wanted: Wanted) -> Iterator[Product]:

@@ -27,6 +27,12 @@ SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 OFFSET_APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Earth Search takes the offset of baseline 04.00 off the numbers and still lists it."""
 
+BASELINES = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline")
+"""Where Items say their processing baseline."""
+
+MEANINGFUL = ("updated", *BASELINES, *OFFSET_APPLIED)
+"""Properties by which what the numbers mean may change."""
+
 FIRST_WITH_OFFSET = 4.0
 """Processing baseline."""
 
@@ -137,7 +143,8 @@ def meaning(place: str, properties: Mapping[str, Any], layers: Sequence[Layer]) 
     bands = [layer.band for layer in layers]
     applied = any(properties.get(name) is True for name in OFFSET_APPLIED)
     offsets = [None if applied else layer.offset for layer in layers]
-    nodata = sorted({value for layer in layers for value in layer.nodata})
+    # Products of Sentinel-2 have 0 where nothing is, whether the Item says so or not.
+    nodata = sorted({value for layer in layers for value in layer.nodata}) or [0.0]
     own = own_preset(place, bands, [layer.scale for layer in layers], offsets, nodata)
     if own is None and not applied and _baseline(properties) >= FIRST_WITH_OFFSET:
         raise CubeError(
@@ -149,8 +156,7 @@ def meaning(place: str, properties: Mapping[str, Any], layers: Sequence[Layer]) 
 
 
 def _said_baseline(properties: Mapping[str, Any]) -> str:
-    names = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline")
-    return next((str(properties[name]) for name in names if properties.get(name)), "")
+    return next((str(properties[name]) for name in BASELINES if properties.get(name)), "")
 
 
 def _baseline(properties: Mapping[str, Any]) -> float:
