@@ -185,7 +185,7 @@ def test_a_stopped_command_leaves_nothing(
     order: Order, tmp_path: Path, number: signal.Signals
 ) -> None:
     large = tmp_path / "filler-1.0-py3-none-any.whl"
-    write_zip(large, {f"filler/{n}": os.urandom(2**20) for n in range(192)}, compressed=False)
+    write_zip(large, {f"filler/{n}": os.urandom(2**20) for n in range(448)}, compressed=False)
     process = subprocess.Popen(
         [
             sys.executable, "-m", "cloudmask", "bundle", "--no-check", "-o", order.output,

@@ -64,7 +64,12 @@ exec({text!r}, scope)
 {then}
 """
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        # By standard input, as the package in a text is too long for a command line.
+        [sys.executable, "-"],
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

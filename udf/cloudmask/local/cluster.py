@@ -65,13 +65,14 @@ def connected(address: str, seconds: float = 60) -> Iterator[Any]:
     from cloudmask.delivery import ClusterError
 
     try:
-        client = Client(address, timeout=seconds, set_as_default=True)
+        # A default Client that cannot connect would stay dask's scheduler for good.
+        client = Client(address, timeout=seconds, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise ClusterError(
             f"scheduler {address}: no dask scheduler answers there ({_line(error)}); start one "
             "with `dask scheduler` and give the address that it prints, tcp://HOST:8786"
         ) from error
-    with client:
+    with client, client.as_current():
         try:
             client.wait_for_workers(1, timeout=seconds)
         except TimeoutError as error:
