@@ -50,7 +50,7 @@ def test_probabilities_and_classes_are_those_of_the_authors(authors: Any, export
 def test_a_network_of_three_classes_with_relu_is_the_authors(
     lab: Any, exported: Any, tmp_path: Path
 ) -> None:
-    architecture, shape = "dynunet-regnety_006-13", "1x161x235"
+    architecture, shape = "dynunet-regnety_006-13", "1x164x236"
     options = ["--classes", "3", "--activation", "ReLU", "--shapes", shape]
     lab("author.py", architecture, "--out", tmp_path, *options)
     network = exported(tmp_path / "weights.pkl", architecture, family("clouds2mask-20m-3c"))
