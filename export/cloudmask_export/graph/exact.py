@@ -14,6 +14,8 @@ import numpy as np
 
 from cloudmask_export.families.family import HALVED
 from cloudmask_export.graph.parts import (
+    COLUMNS,
+    ROWS,
     attribute,
     constant,
     drop_unused,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 LEAST = 64
 """Pixels of the smallest tile tried."""
-ROWS, COLUMNS = 2, 3
-"""Axes of (n, channel, y, x)."""
 
 
 def keep_even_sizes(model: ModelProto, multiple: int) -> None:

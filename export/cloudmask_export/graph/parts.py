@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CONST = "const/"
 """What the names of constants begin with: they are no weights."""
 
+ROWS, COLUMNS = 2, 3
+"""Axes of (n, channel, y, x)."""
+
 
 def constant(graph: GraphProto, name: str, value: NDArray[Any] | float) -> str:
     """Add a constant (float32 if it is a float) to a graph once, and return its name."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudmask_export.graph.parts import (
+    COLUMNS,
+    ROWS,
     attribute,
     constant,
     makers,
@@ -20,9 +22,6 @@ from cloudmask_export.graph.parts import (
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
-
-ROWS, COLUMNS = 2, 3
-"""Axes of (n, channel, y, x)."""
 
 
 def write_out_softmax(graph: GraphProto) -> None:
