@@ -636,7 +636,7 @@ def test_the_output_may_not_be_the_input(
 ) -> None:
     (tmp_path / "x").mkdir()
     source = blocks(tmp_path / "scene.tif", (60, 90))
-    assert "is the input too" in refused(command, tmp_path, source, *other, "-m", network)
+    assert "is a file of the input too" in refused(command, tmp_path, source, *other, "-m", network)
 
 
 @pytest.mark.parametrize("look", ["scene.tif", "mask.tif"])

@@ -277,7 +277,7 @@ def test_no_other_name_of_the_input_is_written_to(tmp_path: Path, name: str) -> 
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.tif").symlink_to(source)
     before = source.read_bytes()
-    with pytest.raises(OptionError, match="is the input too"):
+    with pytest.raises(OptionError, match="is a file of the input too"):
         mask_file(FileJob(scene=source, output=tmp_path / name, models=(identity(),), quiet=True))
     assert source.read_bytes() == before
 
@@ -285,7 +285,7 @@ def test_no_other_name_of_the_input_is_written_to(tmp_path: Path, name: str) -> 
 def test_probabilities_are_not_written_over_the_input(tmp_path: Path) -> None:
     source = write(tmp_path / "mask_probabilities.tif", numbers())
     before = source.read_bytes()
-    with pytest.raises(OptionError, match="is the input too"):
+    with pytest.raises(OptionError, match="is a file of the input too"):
         masked(source, probabilities=source)
     assert source.read_bytes() == before
 
