@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS := local,ukis,dask,cubes,stac,export,openvino
+# Tests side by side, those of a file in one process; WORKERS= runs them one by one.
+WORKERS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.
 BACKENDS := $(VENV)/backends
 
@@ -64,7 +66,7 @@ demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it 
 	$(BIN)/cloudmask demo --output demo
 
 test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
-	$(BIN)/python -m pytest --ignore=tests/export/torch
+	$(BIN)/python -m pytest --ignore=tests/export/torch $(WORKERS)
 
 test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
 	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest tests/export/torch
