@@ -524,5 +524,5 @@ def test_the_networks_of_a_context_are_found_by_name_too() -> None:
     if not entry.installed:
         pytest.skip(f"not installed: {entry.how_to_install}")
     cube = scene(64, 64)
-    found = mask_chunk(cube, {"threads": 2})
+    found = mask_chunk(cube, {"model": entry.spec.name, "threads": 2})
     np.testing.assert_array_equal(found, mask_clouds(cube, entry.spec.name, preset="cdse"))

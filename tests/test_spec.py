@@ -87,7 +87,8 @@ def test_a_committed_manifest_follows_the_mlm_extension(name: str) -> None:
     assert read.name == ours.name
     assert read.input[0].input.shape[1] == len(ours.bands)
     assert read.output[0].result.shape[1] == len(ours.classes)
-    assert [scaling.mean for scaling in read.input[0].value_scaling] == list(ours.mean)
+    scaled = read.input[0].value_scaling or []
+    assert [scaling.mean for scaling in scaled] == list(ours.mean)
 
 
 @pytest.mark.parametrize("name", COMMITTED)

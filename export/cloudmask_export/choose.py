@@ -44,12 +44,21 @@ def choose(path: Path, weights: Weights, wanted: str | None = None) -> Choice:
     """
     published = by_file_name(path.name)
     if wanted is None and published is None:
-        return _by_tensors(path, weights)
+        # Not above: it brings the simulator with it, which published weights can do without.
+        from cloudmask_export.training.weights import described
+
+        own = described(path)
+        return _by_tensors(path, weights) if own is None else _trained(path, weights, own)
     chosen = family(wanted) if wanted is not None else published[0]  # type: ignore[index]
     if published and published[0].name == chosen.name:
         known = published[1]
         return Choice(chosen, known.member, _architecture(path, weights, (known.architecture,)))
     return Choice(chosen, slug(path), _architecture(path, weights, chosen.architectures))
+
+
+def _trained(path: Path, weights: Weights, own: Family) -> Choice:
+    """Take weights of `cloudmask train` for what they say they are, their hash for a version."""
+    return Choice(own, weights.sha256[:8], _architecture(path, weights, own.architectures))
 
 
 def slug(path: Path) -> str:

@@ -47,6 +47,8 @@ class Order:
     """Where the files go; made if absent."""
     family: str | None = None
     """Name of the family; None to find out."""
+    name: str | None = None
+    """What to call the network; None for its family and member, and its precision."""
     precision: str = "fp32"
     """fp32, fp16 (weights stored with 16 bits) or int8."""
     imagery: tuple[Path, ...] = ()
@@ -99,7 +101,7 @@ def _make(path: Path, order: Order, say: Callable[[str], None]) -> Made:
     say("reading the weights")
     weights = read_weights(path)
     builder = Builder(weights, choose(path, weights, order.family))
-    name = named(builder.choice.name, order.precision)
+    name = order.name or named(builder.choice.name, order.precision)
     paths = [order.folder / f"{name}{suffix}" for suffix in SUFFIXES]
     _refuse_existing(paths, weights.sha256, order)
     spec = builder.spec(name, order.precision)
@@ -143,7 +145,7 @@ def _usual_name(architecture: str) -> str:
     return f"{_DECODERS[decoder]}, {encoder}"
 
 
-_DECODERS = {"dynunet": "U-Net (fastai's DynamicUnet)", "smp": "U-Net"}
+_DECODERS = {"dynunet": "U-Net (fastai's DynamicUnet)", "smp": "U-Net", "slim": "slim U-Net"}
 
 
 def _inside(builder: Builder, spec: ModelSpec) -> dict[str, Any]:

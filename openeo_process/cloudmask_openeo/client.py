@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import CubeError, OptionError
 from cloudmask_openeo import extent
 from cloudmask_openeo.request import Request, named
@@ -42,7 +41,7 @@ class Chunks:
 
 def mask_clouds(
     cube: DataCube,
-    model: SomeModel = DEFAULT_MODEL,
+    model: SomeModel | None = None,
     *,
     preset: str | Parameter | None = None,
     layout: str | Parameter = "mask",
@@ -54,7 +53,10 @@ def mask_clouds(
     Args:
         cube: Sentinel-2 bands, from `load_collection` or `load_stac`; other bands do no harm.
         model: Name of a network (`cloudmask.models()` lists them) or several: an ensemble. A
-            parameter of a user-defined process must list its networks as `enum`.
+            parameter of a user-defined process must list its networks as `enum`. By default the
+            UDF takes the one that comes with the package for the bands it gets:
+            `cloudmask-s2-small` for all 13 of L1C, else `cloudmask-s2-small-4b` for B02, B03,
+            B04 and B08, both at 20 m.
         preset: What the numbers mean: "cdse" (Copernicus Data Space: reflectance x 10000,
             offset applied, NaN = no data), "dn", "dn_n0400", "reflectance" (titiler-openeo).
             Default "cdse", unless `scale`, `offset` and `nodata` say it.

@@ -15,6 +15,7 @@ from cloudmask.checks import choice
 from cloudmask.classes import LAYOUT_BANDS
 from cloudmask.context import Context, parse_context
 from cloudmask.cube import DIMENSIONS
+from cloudmask.default import built_in, default_model
 from cloudmask.ensemble import check_alike
 from cloudmask.errors import ModelError, OptionError
 from cloudmask.registry import find, meant
@@ -42,7 +43,10 @@ class Request:
     """As it is sent; may hold parameters of a user-defined process."""
     parsed: Context
     spec: ModelSpec
+    """Of the network, the first one if there are several, the one that the bands will choose."""
     metadata: CubeMetadata | None
+    extras: frozenset[str] = frozenset()
+    """Of our package, with which the networks are installed."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any], metadata: CubeMetadata | None) -> Request:
@@ -56,14 +60,18 @@ class Request:
             )
         for key in sorted(_OF_CHUNKS & set(context)):
             raise OptionError(f"{key}={context[key]!r}: is given as chunks=Chunks({key}=...)")
-        specs = _specs(context.get("model", ()))
+        if "model" in context:
+            specs = _specs(context["model"])
+        else:
+            specs = [_by_bands(context.get("bands"), metadata)]
         fixed = {key: context[key] for key in set(context) - open_ones - {"model"}}
         parsed = parse_context({"pixel_size": specs[0].pixel_size, **fixed})
         _ = parsed.numbers  # raises what is wrong with the preset
         tile = parsed.options.tiling(specs[0]).tile
         for spec in specs:
             spec.tiling(tile)  # raises if an ensemble's networks cannot share a tile
-        return cls(context, parsed, specs[0], metadata)
+        extras = frozenset(spec.extra for spec in specs if spec.extra)
+        return cls(context, parsed, specs[0], metadata, extras)
 
     def neighbourhood(self, size: int | None, overlap: int | None) -> Neighbourhood:
         """Choose chunks for the network."""
@@ -76,12 +84,7 @@ class Request:
         if named(self.metadata, "band") is not None:
             assert self.metadata is not None, "a dimension has a name"
             labels = self.metadata.band_names
-            names = self.parsed.bands or labels
-            if len(names) != len(labels):
-                raise OptionError(
-                    f"bands={', '.join(names)}: {len(names)} names for the {len(labels)} bands of "
-                    f"the cube: {', '.join(labels)}; name each in its order"
-                )
+            names = _checked(self.parsed.bands or labels, labels)
             wanted = positions(names, self.spec.bands)
             if len(wanted) < len(labels) or self.parsed.bands:
                 cube = cube.filter_bands([labels[number] for number in wanted])
@@ -99,9 +102,10 @@ class Request:
     def applied(self, cube: DataCube, around: Neighbourhood, delivery: Delivery) -> DataCube:
         """Add the UDF, and tell the client what it answers."""
         x, y, t = self._dimensions
-        code = udf_code(delivery)
-        model = _as_workers_know(self.context["model"], cube.connection, delivery)
-        context = {**self.context, "model": model, "chunk_overlap": around.overlap}
+        code = udf_code(delivery, self.extras)
+        context = {**self.context, "chunk_overlap": around.overlap}
+        if "model" in context:
+            context["model"] = _as_workers_know(context["model"], cube.connection, delivery)
         if self.parsed.dilate:
             context["pixel_size"] = self.pixel_size
         if self.parsed.bands and self.metadata is not None:
@@ -156,6 +160,32 @@ RESAMPLING = (
     "q1", "q3", "rms", "sum",
 )  # fmt: skip
 """Methods of openEO's `resample_spatial`."""
+
+
+def _checked(names: Sequence[str], labels: Sequence[str]) -> Sequence[str]:
+    """Refuse names that are not one for each band of the cube."""
+    if len(names) != len(labels):
+        raise OptionError(
+            f"bands={', '.join(names)}: {len(names)} names for the {len(labels)} bands of "
+            f"the cube: {', '.join(labels)}; name each in its order"
+        )
+    return names
+
+
+def _by_bands(names: Any, metadata: CubeMetadata | None) -> ModelSpec:
+    """Find the network that the UDF will choose by the bands it gets.
+
+    Where these are not known it is one for any level; the others cut the cube just so.
+    """
+    given = [names] if isinstance(names, str) else names
+    known = None if named(metadata, "band") is None else list(getattr(metadata, "band_names", ()))
+    if isinstance(given, (list, tuple)):
+        labels = given if known is None else _checked(given, known)
+    elif known is None:
+        return built_in()[-1].spec
+    else:
+        labels = known
+    return find(default_model(labels)).spec
 
 
 def _specs(model: SomeModel) -> list[ModelSpec]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import re
 from importlib import resources
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cloudmask.checks import choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Delivery = Literal["pep723", "archive", "inline"]
 """How our package reaches the worker. pep723: the text names it and the back-end installs it
 (batch jobs of VITO/CDSE); archive: it comes with `udf-dependency-archives`, or is installed
-there; inline: it stands in the text, and only ONNX Runtime and networks must be there."""
+there; inline: it stands in the text, without its networks, so that ONNX Runtime and a network must
+be there."""
 
+_OURS = '["openeo-cloudmask"]'
 _PEP723 = re.compile(r"^# /// script\n(?:#.*\n)*?# ///\n", re.MULTILINE)
 
 _CARRIER = '''
@@ -35,12 +40,13 @@ def add_dependencies(folders: list) -> None:
 '''
 
 
-def udf_code(delivery: Delivery = "pep723") -> str:
+def udf_code(delivery: Delivery = "pep723", extras: Iterable[str] = ()) -> str:
     """Give the text of the UDF.
 
     Args:
         delivery: How our package reaches the worker, see `Delivery`. With an archive the text
             does without the PEP 723 block, or the back-end would install all of it again.
+        extras: Of our package, which the block names as well; networks come with some of them.
 
     Raises:
         OptionError: There is no such delivery.
@@ -48,7 +54,8 @@ def udf_code(delivery: Delivery = "pep723") -> str:
     choice("delivery", delivery, ("pep723", "archive", "inline"))
     text = (resources.files("cloudmask") / "udf.py").read_text("utf-8")
     if delivery == "pep723":
-        return text
+        wanted = ",".join(sorted(set(extras)))
+        return text.replace(_OURS, f'["openeo-cloudmask[{wanted}]"]', 1) if wanted else text
     text = _PEP723.sub("", text)
     return text if delivery == "archive" else text + _CARRIER.format(wheel=_core_wheel())
 

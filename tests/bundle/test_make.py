@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 import zipfile
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloudmask import __version__
+from cloudmask.default import BUILT_IN
 from cloudmask.errors import CloudmaskError, OptionError
 from cloudmask_openeo.bundle import ArchiveError, BundleWarning, Order, Target, make
 from cloudmask_openeo.bundle.archive import read_zip, write_zip
@@ -159,9 +161,14 @@ def test_a_network_given_twice_is_refused(order: Order) -> None:
         make(changed(order, models=order.models * 2))
 
 
-def test_no_network_is_refused(order: Order) -> None:
-    with pytest.raises(OptionError, match="no model given"):
-        changed(order, models=())
+def test_without_a_network_an_archive_has_those_of_the_package(order: Order) -> None:
+    files = read_zip(make(changed(order, models=())).path)
+    (wheel,) = (name for name in files if name.endswith(".whl"))
+    assert not any(name.startswith("cloudmask_models/") for name in files)
+    assert json.loads(files["bundle.json"])["models"] == []
+    with zipfile.ZipFile(BytesIO(files[wheel])) as package:
+        held = {name for name in package.namelist() if name.endswith(".onnx")}
+    assert held == {f"cloudmask/models/{name}.onnx" for name in BUILT_IN}
 
 
 def test_another_ending_is_refused(order: Order, tmp_path: Path) -> None:

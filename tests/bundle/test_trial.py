@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from cloudmask import udf
+from cloudmask.default import BUILT_IN
 from cloudmask_openeo.bundle import Order, make, trial
 from cloudmask_openeo.bundle.archive import read_zip, write_zip
 from cloudmask_openeo.bundle.check import (
@@ -68,6 +69,16 @@ def test_the_udf_answers_out_of_the_archive_as_the_package_does(
     archive: Path, networks: tuple[Network, Network], *, lazy: bool, vanishing: bool
 ) -> None:
     check(archive, Trial(networks=networks[:1], lazy=lazy, vanishing=vanishing))
+
+
+@pytest.mark.parametrize("number", range(len(BUILT_IN)), ids=BUILT_IN)
+def test_the_packages_own_networks_answer_out_of_an_archive_that_names_none(
+    archive: Path, number: int
+) -> None:
+    plans = list(trials(()))
+    assert [plan.name for plan in plans] == list(BUILT_IN)
+    assert all("model" not in context for _, context in plans[number].chunks())
+    check(archive, plans[number])
 
 
 @pytest.mark.parametrize("vanishing", [False, True], ids=["archive", "zip"])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import cloudmask
+from cloudmask.default import BUILT_IN
 from cloudmask.errors import OptionError
 from cloudmask_openeo.bundle.archive import ArchiveError, read_zip, write_zip
 from cloudmask_openeo.bundle.contents import core_wheel
@@ -120,10 +121,38 @@ def test_pip_installs_our_wheel(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_a_compressed_wheel_holds_the_same_files_in_half_the_size(wheel: Path) -> None:
-    small = core_wheel()
-    assert len(small) < wheel.stat().st_size / 2
-    with zipfile.ZipFile(BytesIO(small)) as file:
-        assert {name: file.read(name) for name in file.namelist()} == read_zip(wheel)
+    small = own_wheel(compressed=True, networks=False)[1]
+    large = own_wheel(networks=False)[1]
+    assert len(small) < len(large) / 2
+    with zipfile.ZipFile(BytesIO(small)) as file, zipfile.ZipFile(BytesIO(large)) as other:
+        assert {name: file.read(name) for name in file.namelist()} == {
+            name: other.read(name) for name in other.namelist()
+        }
+
+
+def test_the_wheel_that_stands_in_a_text_leaves_the_networks_out(wheel: Path) -> None:
+    with zipfile.ZipFile(BytesIO(core_wheel())) as file:
+        left_out = set(read_zip(wheel)) - set(file.namelist())
+    assert left_out == {f"cloudmask/models/{name}.onnx" for name in BUILT_IN}
+
+
+def test_our_wheel_masks_with_its_own_networks_while_it_is_a_zip(
+    wheel: Path, isolated: Callable[[str], str]
+) -> None:
+    code = f"""
+sys.path.insert(0, {str(wheel)!r})
+import numpy as np, xarray as xr, cloudmask
+sys.modules["ukis_csmask"] = None
+bands = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12".split()
+numbers = np.random.default_rng(0).uniform(100, 6000, (13, 40, 40)).astype("f4")
+cube = xr.DataArray(numbers, dims=("bands", "y", "x"), coords={{"bands": bands}})
+for part in (cube, cube[[1, 2, 3, 7]]):
+    print(cloudmask.mask_clouds(part).attrs["cloudmask_model"], end=" ")
+print(cloudmask.models()["cloudmask-s2-small"].installed, cloudmask.__file__)
+"""
+    *models, installed, origin = isolated(code).split()
+    assert (models, installed) == (list(BUILT_IN), "True")
+    assert origin.startswith(str(wheel))
 
 
 def test_a_wheel_is_read_where_an_import_looks(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from rasterio.vrt import WarpedVRT  # noqa: E402
 
 from cloudmask import __version__  # noqa: E402
 from cloudmask.classes import CLASSES  # noqa: E402
+from cloudmask.default import BUILT_IN  # noqa: E402
 from cloudmask.engines import PROVIDERS  # noqa: E402
 from cloudmask.local.cli import app, main  # noqa: E402
 from cloudmask.local.demo import write_scene  # noqa: E402
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 
 BANDS = ("B02", "B03", "B04", "B08")
+FOUR_NAMES = "x0,B02,B03,B04,x4,x5,x6,B08,x8,x9,x10,x11,x12"
+"""Names for the 13 bands of a scene that say only what four of them are."""
 SHAPE = (150, 170)
 
 
@@ -213,7 +216,7 @@ def test_quiet_says_nothing(command: Command, scene: Path, network: Path) -> Non
 
 
 def test_two_runs_and_any_number_of_threads_give_the_same_pixels(
-    command: Command, scene: Path, tmp_path: Path, ukis_4b: Entry
+    command: Command, scene: Path, tmp_path: Path
 ) -> None:
     for number, threads in enumerate((1, 1, 2)):
         command("mask", scene, "-o", f"{number}.tif", "--threads", threads, "--probabilities")
@@ -223,6 +226,50 @@ def test_two_runs_and_any_number_of_threads_give_the_same_pixels(
         ]
         for other in others:
             np.testing.assert_array_equal(other, first)
+
+
+# -- no network is named --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("names", "model"), [(None, BUILT_IN[0]), (FOUR_NAMES, BUILT_IN[1])])
+def test_a_scene_is_masked_by_the_packages_own_network_for_its_bands(
+    command: Command, scene: Path, tmp_path: Path, names: str | None, model: str
+) -> None:
+    bands = () if names is None else ("--bands", names)
+    done = command("mask", scene, "-o", "mask.tif", *bands)
+    assert (done.status, done.err) == (0, "")
+    with rasterio.open(tmp_path / "mask.tif") as dataset:
+        assert dataset.tags()["MODEL"] == model
+    command("mask", scene, "-o", "named.tif", *bands, "-m", model)
+    np.testing.assert_array_equal(classes(tmp_path / "mask.tif"), classes(tmp_path / "named.tif"))
+
+
+def test_a_scene_that_lacks_a_band_is_refused_with_what_is_missing(
+    command: Command, scene: Path, tmp_path: Path
+) -> None:
+    names = FOUR_NAMES.replace("B08", "x7")
+    complaint = refused(command, tmp_path, scene, "-o", "mask.tif", "--bands", names)
+    assert "no network is named" in complaint
+    assert "missing band B08" in complaint
+    assert "Of the networks that are installed here, " in complaint
+
+
+def test_many_scenes_get_each_the_network_for_its_bands(
+    command: Command, scene: Path, tmp_path: Path
+) -> None:
+    with rasterio.open(scene) as file:
+        profile = {**file.profile, "count": 4}
+        with rasterio.open(tmp_path / "four.tif", "w", **profile) as made:
+            made.write(numbers(scene))
+            made.descriptions = BANDS
+    arguments = ("mask", scene, "four.tif", "-o", "out/")
+    assert command(*arguments).status == 0
+    found = {}
+    for name in ("scene", "four"):
+        with rasterio.open(tmp_path / "out" / f"{name}_mask.tif") as dataset:
+            found[name] = dataset.tags()["MODEL"]
+    assert found == {"scene": BUILT_IN[0], "four": BUILT_IN[1]}
+    assert "2 complete already" in command(*arguments).out
 
 
 # -- the file -------------------------------------------------------------------------------
@@ -636,7 +683,9 @@ def test_the_output_may_not_be_the_input(
 ) -> None:
     (tmp_path / "x").mkdir()
     source = blocks(tmp_path / "scene.tif", (60, 90))
-    assert "is a file of the input too" in refused(command, tmp_path, source, *other, "-m", network)
+    assert "is a file of the input too" in refused(
+        command, tmp_path, source, *other, "-m", network
+    )
 
 
 @pytest.mark.parametrize("look", ["scene.tif", "mask.tif"])
@@ -949,10 +998,11 @@ def test_a_terminal_sees_pixels_and_the_time_left(network: Path, tmp_path: Path)
 # -- the other commands ---------------------------------------------------------------------
 
 
-def test_models_lists_the_four_networks_and_how_to_use_another(command: Command) -> None:
+def test_models_lists_the_networks_and_how_to_use_another(command: Command) -> None:
     done = command("models")
     assert done.status == 0
-    for name in ("ukis-4b-l1c", "ukis-4b-l2a", "ukis-6b-l1c", "ukis-6b-l2a"):
+    names = "ukis-4b-l1c", "ukis-4b-l2a", "ukis-6b-l1c", "ukis-6b-l2a"
+    for name in (*BUILT_IN, *names):
         assert done.out.count(name) == 1
     assert "--model path/to/net.onnx" in done.out
 
@@ -988,7 +1038,7 @@ def test_the_command_alone_shows_its_help(command: Command) -> None:
 
 
 def test_the_demo_writes_its_files_and_prints_their_paths(
-    command: Command, tmp_path: Path, ukis_6b: Entry
+    command: Command, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib")
     done = command("demo", "-o", "new/demo", "--size", "96")
@@ -1000,10 +1050,39 @@ def test_the_demo_writes_its_files_and_prints_their_paths(
     assert sorted(each.name for each in (tmp_path / "new" / "demo").iterdir()) == sorted(
         [*names, "mask.tif.aux.xml"]
     )
-    assert "F1" in done.out
 
 
-def test_a_demo_into_a_file_is_refused(command: Command, tmp_path: Path, ukis_6b: Entry) -> None:
+def test_the_demo_scores_every_class_of_the_packages_own_network(
+    command: Command, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    done = command("demo", "-o", "demo", "--size", "96", "--seed", "1")
+    scored = re.findall(r"([a-z ]+) F1 (\d\.\d\d) \(precision ([^,]+), recall ([^)]+)\)", done.out)
+    truth = simulate(SceneSettings(shape=(96, 96), seed=1)).truth
+    found = classes(tmp_path / "demo" / "mask.tif")
+    expected = []
+    for code, name in enumerate((" clear", " thick cloud", " thin cloud", " cloud shadow")):
+        hits = ((found == code) & (truth == code)).sum()
+        called, there = ((each == code).sum() for each in (found, truth))
+        shares = [
+            part / whole if whole else 1
+            for part, whole in ((2 * hits, called + there), (hits, called), (hits, there))
+        ]
+        expected.append((name, *(f"{share:.2f}" for share in shares)))
+    assert scored == expected
+    with rasterio.open(tmp_path / "demo" / "mask.tif") as dataset:
+        assert dataset.tags()["MODEL"] == BUILT_IN[0]
+
+
+def test_a_network_with_one_cloud_class_is_scored_by_that_in_the_demo(
+    command: Command, ukis_6b: Entry
+) -> None:
+    pytest.importorskip("matplotlib")
+    done = command("demo", "-o", "demo", "--size", "96", "-m", ukis_6b.spec.name)
+    assert re.findall(r"([a-z ]+) F1", done.out) == [" cloud", " clear", " cloud shadow"]
+
+
+def test_a_demo_into_a_file_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("hello")
     assert "notes" in command("demo", "-o", "notes", "--size", "64").complaint
 

@@ -17,12 +17,15 @@ from openeo.rest.datacube import DataCube
 
 from cloudmask.classes import LAYOUT_BANDS
 from cloudmask.context import parse_context
+from cloudmask.default import built_in
 from cloudmask.errors import BandError, CubeError, ModelError, OptionError
 from cloudmask_openeo import Chunks, LevelWarning, cloud_free, mask_clouds, udf_code
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MSI = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12"]
+TEN_METRES = ["B02", "B03", "B04", "B08"]
 FIELD = {"west": 5.0, "south": 51.0, "east": 5.1, "north": 51.1}
 
 
@@ -70,7 +73,7 @@ def called(x: str, y: str, t: str, band: str) -> DataCube:
 
 
 def test_one_call_adds_all_that_the_mask_needs(load_collection: Any) -> None:
-    cube = load_collection()
+    cube = load_collection(bands=[*TEN_METRES, "SCL"])
     graph = mask_clouds(cube).flat_graph()
     assert [step["process_id"] for step in graph.values()] == [
         "load_collection", "filter_bands", "resample_spatial", "apply_neighborhood",
@@ -78,8 +81,8 @@ def test_one_call_adds_all_that_the_mask_needs(load_collection: Any) -> None:
 
 
 def test_only_the_bands_that_the_network_needs_are_sent_to_it(load_collection: Any) -> None:
-    masked = mask_clouds(load_collection())
-    assert node(masked, "filter_bands")["bands"] == ["B02", "B03", "B04", "B08"]
+    masked = mask_clouds(load_collection(), "ukis-4b-l1c")
+    assert node(masked, "filter_bands")["bands"] == TEN_METRES
 
 
 def test_bands_are_named_as_the_collection_names_them(load_collection: Any) -> None:
@@ -121,9 +124,9 @@ def test_blending_carries_more_of_the_neighbours(load_collection: Any) -> None:
 
 
 def test_growing_classes_carry_more_of_the_neighbours(load_collection: Any) -> None:
-    masked = mask_clouds(load_collection(), dilate=200)
+    masked = mask_clouds(load_collection(), dilate=400)
     assert sizes(node(masked, "apply_neighborhood")["overlap"]) == {"x": 224, "y": 224}
-    assert udf(masked)["context"]["pixel_size"] == 10
+    assert udf(masked)["context"]["pixel_size"] == 20
 
 
 def test_a_cube_without_dates_is_not_asked_for_dates(load_collection: Any) -> None:
@@ -148,7 +151,7 @@ def test_chunks_without_overlap_of_tiles_still_see_the_next_tile_if_blended(
 
 def test_chunks_are_not_smaller_than_what_they_carry(load_collection: Any) -> None:
     # Back-ends shift the result silently where the overlap is larger than the chunk.
-    around = node(mask_clouds(load_collection(), dilate=8000), "apply_neighborhood")
+    around = node(mask_clouds(load_collection(), "ukis-4b-l1c", dilate=8000), "apply_neighborhood")
     assert sizes(around["overlap"])["x"] == 5 * 192 + 32
     assert sizes(around["size"])["x"] == 6 * 192
 
@@ -160,7 +163,7 @@ def test_an_overlap_as_large_as_the_chunk_is_allowed(load_collection: Any) -> No
 
 def test_distances_are_in_pixels_of_a_cube_that_stays_as_it_is(load_collection: Any) -> None:
     masked = mask_clouds(
-        load_collection(), dilate=6000, pixel_size=20, chunks=Chunks(resample=None)
+        load_collection(), "ukis-4b-l1c", dilate=6000, pixel_size=20, chunks=Chunks(resample=None)
     )
     assert udf(masked)["context"]["pixel_size"] == 20
     # 300 pixels are two strides of 192 pixels.
@@ -169,7 +172,7 @@ def test_distances_are_in_pixels_of_a_cube_that_stays_as_it_is(load_collection: 
 
 def test_what_is_none_is_not_sent(load_collection: Any) -> None:
     context = udf(mask_clouds(load_collection(), preset=None, scale=1e-4, tta=None))["context"]
-    assert set(context) == {"model", "layout", "scale", "chunk_overlap"}
+    assert set(context) == {"layout", "scale", "chunk_overlap"}
 
 
 def test_no_overlap_is_an_empty_list_as_none_crashes_back_ends(load_collection: Any) -> None:
@@ -187,7 +190,7 @@ def test_the_udf_gets_its_whole_configuration_in_the_context(load_collection: An
         load_collection(), "ukis-6b-l1c", preset="dn", layout="probabilities", tta=3, threads=2
     )
     arguments = udf(masked)
-    assert arguments["udf"].strip() == udf_code().strip()
+    assert arguments["udf"].strip() == udf_code(extras=["ukis"]).strip()
     assert arguments["context"] == {
         "model": "ukis-6b-l1c", "preset": "dn", "layout": "probabilities", "tta": 3,
         "threads": 2, "chunk_overlap": 32,
@@ -215,7 +218,7 @@ def test_engine_and_memory_are_checked_before_a_job_is_paid_for(
 
 def test_the_context_stands_in_run_udf_where_it_reaches_the_udf(load_collection: Any) -> None:
     # The context of apply_neighborhood reaches a UDF only if run_udf asks for it.
-    masked = mask_clouds(load_collection())
+    masked = mask_clouds(load_collection(), "ukis-4b-l1c")
     assert "context" not in node(masked, "apply_neighborhood")
     assert udf(masked)["context"]["model"] == "ukis-4b-l1c"
 
@@ -333,16 +336,16 @@ def test_a_mask_of_which_nothing_is_known_is_used_by_its_first_band(load_collect
 def test_a_known_extent_is_loaded_larger_and_cut_off_again(load_collection: Any) -> None:
     masked = mask_clouds(load_collection(extent=FIELD))
     loaded = node(masked, "load_collection")["spatial_extent"]
-    # 33 pixels of 10 m are 0.003 degrees of latitude and 0.0047 of longitude at 51 degrees.
-    assert loaded["south"] == pytest.approx(51 - 0.00297, abs=2e-5)
-    assert loaded["east"] == pytest.approx(5.1 + 0.00473, abs=2e-5)
+    # 33 pixels of 20 m are 0.006 degrees of latitude and 0.0095 of longitude at 51 degrees.
+    assert loaded["south"] == pytest.approx(51 - 0.00594, abs=2e-5)
+    assert loaded["east"] == pytest.approx(5.1 + 0.00946, abs=2e-5)
     assert node(masked, "filter_bbox")["extent"] == FIELD
 
 
 def test_an_extent_in_metres_is_widened_in_metres(load_collection: Any) -> None:
     extent = {"west": 6e5, "south": 5e6, "east": 61e4, "north": 501e4, "crs": "EPSG:32631"}
     loaded = node(mask_clouds(load_collection(extent=extent)), "load_collection")["spatial_extent"]
-    assert (loaded["west"], loaded["north"]) == (6e5 - 330, 501e4 + 330)
+    assert (loaded["west"], loaded["north"]) == (6e5 - 660, 501e4 + 660)
     assert loaded["crs"] == "EPSG:32631"
 
 
@@ -421,7 +424,7 @@ def test_chunks_that_would_show_are_refused(
         ({"chunk_overlap": 32}, r"given as chunks=Chunks\(overlap=...\)"),
         ({"scale": 1, "preset": "dn"}, "preset='dn' and scale are both given"),
         ({"bands": ["B02"]}, "bands=B02: 1 names for the 13 bands of the cube"),
-        ({"pixel_size": 20}, "pixel_size=20: the cube is brought to the network's 10 m first"),
+        ({"pixel_size": 10}, "pixel_size=10: the cube is brought to the network's 20 m first"),
         ({"delivery": "archive"}, r"is given as chunks=Chunks\(delivery=...\)"),
         ({"size": 384}, r"is given as chunks=Chunks\(size=...\)"),
     ],
@@ -498,10 +501,59 @@ def test_networks_that_differ_are_no_ensemble(load_collection: Any) -> None:
         mask_clouds(load_collection(), ["ukis-4b-l1c", "ukis-6b-l1c"])
 
 
-@pytest.mark.parametrize("nothing", [[], None])
-def test_no_network_is_refused(load_collection: Any, nothing: Any) -> None:
+def test_an_ensemble_of_none_is_refused(load_collection: Any) -> None:
     with pytest.raises(ModelError, match="no model given"):
-        mask_clouds(load_collection(), nothing)
+        mask_clouds(load_collection(), [])
+
+
+# -- no network is named --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("loaded", "sent"), [(MSI, MSI), (MSI[:-1], TEN_METRES)])
+def test_the_bands_that_are_sent_are_those_of_the_packages_own_network(
+    load_collection: Any, loaded: list[str], sent: list[str]
+) -> None:
+    masked = mask_clouds(load_collection(bands=[*loaded, "SCL"]))
+    assert node(masked, "filter_bands")["bands"] == sent
+
+
+def test_which_network_it_is_the_udf_decides(load_collection: Any) -> None:
+    arguments = udf(mask_clouds(load_collection()))
+    assert "model" not in arguments["context"]
+    # Nothing but the package itself is needed.
+    assert arguments["udf"].strip() == udf_code().strip()
+
+
+@pytest.mark.parametrize("given", [{}, {"bands": TEN_METRES}])
+def test_bands_that_are_not_known_are_left_to_the_udf(
+    load_collection: Any, given: dict[str, Any]
+) -> None:
+    cube = load_collection(told=False)
+    cube.result_node().update_arguments(id="SENTINEL2_L2A")
+    masked = mask_clouds(cube, **given)
+    assert nodes(masked, "filter_bands") == []
+    assert node(masked, "resample_spatial")["resolution"] == 20
+
+
+def test_the_packages_own_networks_cut_the_cube_alike() -> None:
+    first, *others = (entry.spec for entry in built_in())
+    for each in others:
+        for fact in ("tile", "overlap", "multiple", "pixel_size", "classes"):
+            assert getattr(each, fact) == getattr(first, fact), fact
+
+
+def test_level_2a_is_masked_without_a_warning(load_collection: Any) -> None:
+    cube = load_collection(bands=[band for band in MSI if band != "B10"])
+    cube.result_node().update_arguments(id="SENTINEL2_L2A")
+    masked = mask_clouds(cube)
+    assert node(masked, "filter_bands")["bands"] == TEN_METRES
+
+
+def test_names_that_the_user_gives_choose_the_network(load_collection: Any) -> None:
+    labels = [f"band_{number}" for number in range(5)]
+    masked = mask_clouds(load_collection(bands=labels), bands=["B11", *reversed(TEN_METRES)])
+    assert node(masked, "filter_bands")["bands"] == labels[:0:-1]
+    assert udf(masked)["context"]["bands"] == TEN_METRES
 
 
 # -- parameters of a user-defined process ---------------------------------------------------

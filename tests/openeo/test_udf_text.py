@@ -80,14 +80,16 @@ def test_the_text_is_short_enough_to_be_read_before_it_is_sent() -> None:
     assert len(TEXT.splitlines()) <= 60
 
 
-def test_the_pep_723_block_names_us_and_our_python() -> None:
-    block = re.search(r"^# /// script\n((?:#.*\n)*?)# ///$", TEXT, re.MULTILINE)
+@pytest.mark.parametrize("extras", [set(), {"ukis"}, {"ukis", "dask"}])
+def test_the_pep_723_block_names_us_and_our_python(extras: set[str]) -> None:
+    text = udf_code(extras=sorted(extras, reverse=True))
+    block = re.search(r"^# /// script\n((?:#.*\n)*?)# ///$", text, re.MULTILINE)
     assert block
     lines = [line.removeprefix("#").removeprefix(" ") for line in block[1].splitlines()]
     metadata = tomllib.loads("\n".join(lines))
     assert metadata["requires-python"] == ">=3.11"
     (needed,) = map(Requirement, metadata["dependencies"])
-    assert (needed.name, needed.extras) == ("openeo-cloudmask", {"ukis"})
+    assert (needed.name, needed.extras) == ("openeo-cloudmask", extras)
 
 
 def test_the_labels_are_those_of_the_package() -> None:

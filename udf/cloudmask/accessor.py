@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from cloudmask import uses
-from cloudmask.cube import DEFAULT_MODEL, mask_clouds
+from cloudmask.cube import mask_clouds
 
 if TYPE_CHECKING:
     from cloudmask.options import SomeModels
@@ -26,7 +26,7 @@ class CloudmaskAccessor:
     def __init__(self, array: xr.DataArray) -> None:
         self._array = array
 
-    def mask(self, model: SomeModels = DEFAULT_MODEL, **how: Any) -> xr.DataArray:
+    def mask(self, model: SomeModels | None = None, **how: Any) -> xr.DataArray:
         """Mask this cube; see `cloudmask.mask_clouds`."""
         return mask_clouds(self._array, model, **how)
 

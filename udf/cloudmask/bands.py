@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudmask.errors import BandError, CubeError, OptionError, PresetWarning
+from cloudmask.errors import (
+    AmbiguousBandError,
+    BandError,
+    CubeError,
+    OptionError,
+    PresetWarning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +81,8 @@ def positions(labels: Sequence[object], wanted: Sequence[str]) -> list[int]:
         For each wanted band its position in `labels`.
 
     Raises:
-        BandError: One is missing, or two labels name the same band.
+        BandError: One is missing.
+        AmbiguousBandError: Two labels name the same band.
     """
     found = {band: _matches(labels, band) for band in wanted}
     missing = [band for band, where in found.items() if not where]
@@ -91,7 +98,7 @@ def positions(labels: Sequence[object], wanted: Sequence[str]) -> list[int]:
     if doubled:
         band, where = next(iter(doubled.items()))
         names = ", ".join(str(labels[number]) for number in where)
-        raise BandError(
+        raise AmbiguousBandError(
             f"band {band} is named more than once: {names}; keep one of them, or call it {band}"
         )
     return [where[0] for where in found.values()]

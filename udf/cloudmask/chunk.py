@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudmask.context import parse_context
-from cloudmask.cube import answered, extent, in_standard_order
+from cloudmask.cube import answered, band_labels, extent, in_standard_order
+from cloudmask.default import default_model
 from cloudmask.errors import CloudmaskError, ModelError, OptionError
 from cloudmask.job import Job
 from cloudmask.memory import mib
@@ -58,14 +59,23 @@ def mask_chunk(cube: xr.DataArray, context: Mapping[str, Any] | None = None) -> 
     Warns:
         In the log of the user's job, once a process, of values that the preset cannot mean.
     """
+    asked = dict(context or {})
     try:
-        return _masked(cube, json.dumps(dict(context or {}), sort_keys=True, default=_plain))
+        asked = _named(cube, asked)
+        return _masked(cube, json.dumps(asked, sort_keys=True, default=_plain))
     except Exception as error:
-        told = _explained(error, lambda: _estimate(cube, context or {}))
+        told = _explained(error, lambda: _estimate(cube, asked))
         if told is None:
             raise
         # Back-ends write the message into the job's log, and the causes with it.
         raise type(told)(" ".join(str(told).split())) from None
+
+
+def _named(cube: xr.DataArray, context: dict[str, Any]) -> dict[str, Any]:
+    """Name the network in a context that leaves it to the bands of the cube."""
+    if context.get("model") is not None:
+        return context
+    return {**context, "model": default_model(band_labels(cube, parse_context(context).bands))}
 
 
 def _plain(value: Any) -> Any:

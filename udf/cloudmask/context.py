@@ -15,7 +15,6 @@ from cloudmask.augment import TTA
 from cloudmask.bands import Preset, find_preset
 from cloudmask.checks import finite, whole
 from cloudmask.classes import MASKED_BY_DEFAULT, Output, code_of
-from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.errors import OptionError
 from cloudmask.memory import MIB
 from cloudmask.options import Options
@@ -32,8 +31,9 @@ DEFAULT_FOLDER = "cloudmask_deps"
 class Context:
     """What the context may hold, as it is written in JSON; None stands for "not given"."""
 
-    model: str | tuple[str, ...] = DEFAULT_MODEL
-    """Name of a network, or several: an ensemble."""
+    model: str | tuple[str, ...] | None = None
+    """Name of a network, or several: an ensemble; None for what `cloudmask.default` chooses by the
+    cube's bands."""
     preset: str | None = None
     """What the numbers mean; "cdse" if not given."""
     scale: float | None = None
@@ -89,8 +89,8 @@ class Context:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the networks."""
-        return (self.model,) if isinstance(self.model, str) else self.model
+        """Names of the networks; none if the cube's bands are to decide."""
+        return (self.model,) if isinstance(self.model, str) else self.model or ()
 
     @property
     def numbers(self) -> Preset:

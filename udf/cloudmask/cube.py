@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from cloudmask.bands import as_preset, check_dtype, positions
+from cloudmask.default import default_model
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.job import Extent, Job
 from cloudmask.options import Options
@@ -29,14 +30,12 @@ DIMENSIONS = {
 }
 """What dimensions may be called."""
 
-DEFAULT_MODEL = "ukis-4b-l1c"
-
 _KEPT_ATTRIBUTES = ("grid_mapping", "crs", "transform", "res")
 
 
 def mask_clouds(
     cube: xr.DataArray | xr.Dataset,
-    model: SomeModels = DEFAULT_MODEL,
+    model: SomeModels | None = None,
     *,
     preset: str | Preset = "dn",
     bands: Sequence[str] | None = None,
@@ -50,7 +49,9 @@ def mask_clouds(
             Any real dtype, numpy or dask; with dask the answer is lazy, and a dask Client that
             is active when this is called has the networks brought to its workers.
         model: Name of a network (`cloudmask.models()` lists them), path of an `.onnx` file, an
-            opened network, or several of them: an ensemble.
+            opened network, or several of them: an ensemble. By default the network that comes
+            with this package for the bands that are there: `cloudmask-s2-small` for all 13 of
+            L1C, else `cloudmask-s2-small-4b` for B02, B03, B04 and B08.
         preset: What the numbers mean: "dn" (x 10000, before processing baseline 04.00, 0 = no
             data), "dn_n0400" (the same from baseline 04.00 on), "cdse" (offset already applied,
             NaN = no data), "reflectance", or a `Preset`.
@@ -76,6 +77,8 @@ def mask_clouds(
         UserWarning: The workers of a cluster have too little memory for their tasks.
     """
     _check(options)
+    if model is None:
+        model = default_model(band_labels(cube, bands))
     specs, known = options.specs(model), as_preset(preset)
     if isinstance(cube, xr.Dataset):
         cube, bands = _stacked(cube, specs[0].bands, bands), None
@@ -116,6 +119,24 @@ def extent(cube: xr.DataArray) -> Extent:
     dates = 1 if axes.time is None else cube.sizes[axes.time]
     shape = cube.sizes[axes.y], cube.sizes[axes.x]
     return Extent(dates, shape, cube.dtype.itemsize, lazy=cube.chunks is not None)
+
+
+def band_labels(cube: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) -> list[object]:
+    """Name a cube's bands: as the caller does, else as the cube does; none if nobody does.
+
+    Args:
+        cube: See `mask_clouds`.
+        bands: See `mask_clouds`.
+
+    Raises:
+        CubeError: Dimensions or sizes cannot be masked, or the names are too many or too few.
+    """
+    if isinstance(cube, xr.Dataset):
+        return list(_given(bands, len(cube.data_vars)) or cube.data_vars)
+    axes = _Axes.of(cube)
+    if axes.band in cube.dims:
+        return list(_given(bands, cube.sizes[axes.band]) or _band_labels(cube, axes.band))
+    return [cube[name].item() for name in DIMENSIONS["band"] if name in cube.coords]
 
 
 def in_standard_order(array: xr.DataArray) -> xr.DataArray:

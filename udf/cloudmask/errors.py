@@ -13,6 +13,10 @@ class BandError(CloudmaskError):
     """A band that the network needs is missing or ambiguous."""
 
 
+class AmbiguousBandError(BandError):
+    """A band is there more than once; to do without it would be a guess, too."""
+
+
 class CubeError(CloudmaskError):
     """The cube has dimensions, sizes or a dtype that cannot be masked."""
 

@@ -19,6 +19,7 @@ from cloudmask.errors import ModelError
 from cloudmask.process import give_back, return_large_blocks
 from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec
+from cloudmask.zipped import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,7 @@ def read_pinned(path: Path, sha256: str) -> tuple[bytes, str]:
     """Read a model file whole and compare its hash.
 
     Args:
-        path: The file.
+        path: The file, be it inside a zip file.
         sha256: What its hash must be; empty if anything will do.
 
     Returns:
@@ -124,7 +125,7 @@ def read_pinned(path: Path, sha256: str) -> tuple[bytes, str]:
         ModelError: It cannot be read, or is not the file that the manifest means.
     """
     try:
-        content = path.read_bytes()
+        content = read(path)
     except OSError as error:
         raise ModelError(f"model file {path}: cannot be read ({error.strerror})") from error
     found = hashlib.sha256(content).hexdigest()

@@ -1,9 +1,10 @@
 """Names of networks, and where their files are.
 
-A network is known by a manifest in `cloudmask/models/`, in the user's own folder (`home`), or in
-a folder `cloudmask_models` of any folder on `sys.path` (so come those of a dependency archive), or
-is any local `.onnx` file with its manifest beside it (`net.json` or `net.onnx.json` for
-`net.onnx`) or inside it.
+A network is known by a manifest in `cloudmask/models/` (where the package's own lie, also while it
+is imported out of a zip file), in the user's own folder (`home`), or in a folder
+`cloudmask_models` of any folder on `sys.path` (so come those of a dependency archive), or is any
+local `.onnx` file with its manifest beside it (`net.json` or `net.onnx.json` for `net.onnx`) or
+inside it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cloudmask.families import members
 from cloudmask.model import OnnxModel, embedded_manifest, load_onnx
 from cloudmask.runtime import Runtime
 from cloudmask.spec import METADATA_KEY, ModelSpec, parse_manifest
+from cloudmask.zipped import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +51,7 @@ class Entry:
     @property
     def installed(self) -> bool:
         """Whether the file is there."""
-        return self.path is not None and self.path.is_file()
+        return self.path is not None and is_file(self.path)
 
     @property
     def how_to_install(self) -> str:
@@ -149,7 +151,9 @@ def _known(
 ) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """List the networks of this package, and those in folders; anew if `sys.path` changes."""
     folder, specs = _own()
-    own = {spec.name: Entry(spec, _in_package(spec), folder) for spec in specs}
+    # The package's own way of saying where it is, which holds inside a zip file, too.
+    place = Path(__file__).with_name("models")
+    own = {spec.name: Entry(spec, _file(spec, place), folder) for spec in specs}
     files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
     found = [entry for file in files if _may_be_manifest(file) for entry in _readable(file)]
     return own, {entry.spec.name: entry for entry in reversed(found)}
@@ -183,8 +187,7 @@ def _archived(manifest: Path) -> Entry:
         spec = parse_manifest(manifest.read_bytes())
     except ModelError as error:
         raise ModelError(f"{manifest}: {error}") from error
-    path = _in_package(spec) if spec.package else manifest.parent / spec.file
-    return Entry(spec, path, manifest.parent)
+    return Entry(spec, _file(spec, manifest.parent), manifest.parent)
 
 
 @lru_cache(maxsize=1)
@@ -195,9 +198,14 @@ def _own() -> tuple[Traversable, tuple[ModelSpec, ...]]:
     return folder, tuple(map(parse_manifest, texts))
 
 
+def _file(spec: ModelSpec, beside: Path) -> Path | None:
+    """Find a network's file: beside its manifest, or in the package that the manifest names."""
+    return _in_package(spec) if spec.package else beside / spec.file
+
+
 def _in_package(spec: ModelSpec) -> Path | None:
     """Find a file in an installed package without importing that package."""
-    found = find_spec(spec.package) if spec.package else None
+    found = find_spec(spec.package)
     if found is None or not found.submodule_search_locations:
         return None
     return Path(found.submodule_search_locations[0]) / spec.file

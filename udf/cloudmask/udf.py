@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["openeo-cloudmask[ukis]"]
+# dependencies = ["openeo-cloudmask"]
 # ///
 """Masks clouds and cloud shadows in a chunk of a Sentinel-2 cube, inside an openEO back-end.
 

@@ -21,6 +21,8 @@ Activation = Literal["Mish", "ReLU", ""]
 
 HALVED = 32
 """Pixels of a tile for one of an encoder's last picture."""
+SLIM_HALVED = 16
+"""The same for an encoder without its last stage, as `slim-` architectures have it."""
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -66,7 +68,8 @@ class Family:
 
         No more than the encoders halve. Exported networks count on it (`graph.exact`).
         """
-        return gcd(self.tile, HALVED)
+        slim = all(name.startswith("slim-") for name in self.architectures)
+        return gcd(self.tile, SLIM_HALVED if slim else HALVED)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DECODER_WIDTHS = (256, 128, 64, 32, 16)
 """Channels of the five decoder blocks that segmentation_models_pytorch.Unet makes by default."""
+SLIM_WIDTHS = (64, 32, 24, 16)
+"""Those of a slim one, which leaves the encoder's last stage out."""
 
 _FLOAT, _INT64 = 1, 7  # onnx.TensorProto.FLOAT and INT64
 
@@ -29,19 +31,29 @@ def network(architecture: str, classes: int = 4) -> nn.Module:
 
     Args:
         architecture: A name such as `dynunet-regnety_006-13`: decoder, encoder, bands.
+            Decoders are `dynunet`, `smp` and `slim`, smp's with fewer and narrower blocks.
         classes: How many.
     """
     decoder, encoder, bands = architecture.split("-")
-    family = {"dynunet": DynamicUnet, "smp": Unet}[decoder]
-    return family(encoder, int(bands), classes)
+    if decoder == "dynunet":
+        return DynamicUnet(encoder, int(bands), classes)
+    widths = {"smp": DECODER_WIDTHS, "slim": SLIM_WIDTHS}[decoder]
+    return Unet(encoder, int(bands), classes, widths)
 
 
 class _Activate(torch.autograd.Function):
     """Mish in torch, `cloudmask::Activation` in the graph: which one it is, the weights tell."""
 
     @staticmethod
-    def forward(_: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
         return functional.mish(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        soft, gate = torch.tanh(functional.softplus(x)), torch.sigmoid(x)
+        return gradients[0] * (soft + x * gate * (1 - soft * soft))
 
     @staticmethod
     def symbolic(g: Any, x: Any) -> Any:
@@ -52,8 +64,14 @@ class _Crop(torch.autograd.Function):
     """Cut rows and columns that are too many: (n, c, Y, X) -> (n, c, y, x) of `like`."""
 
     @staticmethod
-    def forward(_: Any, x: Tensor, like: Tensor) -> Tensor:
-        return x[..., : like.shape[2], : like.shape[3]].clone()
+    def forward(ctx: Any, x: Tensor, like: Tensor) -> Tensor:
+        rows, columns = like.shape[2:]
+        ctx.cut = (0, x.shape[3] - columns, 0, x.shape[2] - rows)
+        return x[..., :rows, :columns].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return functional.pad(gradients[0], ctx.cut), None
 
     @staticmethod
     def symbolic(g: Any, x: Any, like: Any) -> Any:
@@ -238,29 +256,36 @@ def _conv_norm(before: int, after: int) -> nn.Sequential:
 
 
 class Unet(nn.Module):
-    """The U-Net of segmentation_models_pytorch on a timm encoder ("tu-...")."""
+    """The U-Net of segmentation_models_pytorch on a timm encoder ("tu-...").
 
-    def __init__(self, encoder: str, bands: int, classes: int) -> None:
+    The encoder has as many stages as the decoder has blocks, one of which brings back its stem's
+    or, where a stage begins with patches, two.
+    """
+
+    def __init__(
+        self, encoder: str, bands: int, classes: int, widths: tuple[int, ...] = DECODER_WIDTHS
+    ) -> None:
         super().__init__()
-        trunk = timm.create_model(encoder, pretrained=False, in_chans=bands, features_only=True)
+        trunk = _trunk(encoder, bands, len(widths))
         self.exact = _halves(list(trunk.feature_info.info))
-        widths = trunk.feature_info.channels()[::-1]
-        skips = [*widths[1:], 0] if self.exact else [*widths[1:], 0, 0]
-        pairs = pairwise((widths[0], *DECODER_WIDTHS))
+        found = trunk.feature_info.channels()[::-1]
+        skips = [*found[1:], 0] if self.exact else [*found[1:], 0, 0]
+        pairs = pairwise((found[0], *widths))
         blocks = [_Block(a + skip, b) for (a, b), skip in zip(pairs, skips, strict=True)]
         self.encoder = nn.ModuleDict({"model": trunk})
         self.decoder = nn.ModuleDict({"blocks": nn.ModuleList(blocks)})
-        head = nn.Conv2d(DECODER_WIDTHS[-1], classes, 3, padding=1)
+        head = nn.Conv2d(widths[-1], classes, 3, padding=1)
         self.segmentation_head = nn.Sequential(head)
 
     def forward(self, image: Tensor) -> Tensor:
         """Give logits (n, class, y, x) of a normalised image (n, band, y, x)."""
         x, *skips = reversed(self.encoder["model"](image))
-        for number, block in enumerate(self.decoder["blocks"]):
+        blocks = self.decoder["blocks"]
+        for number, block in enumerate(blocks):
             if number < len(skips):
                 x = torch.cat([self._double(x, skips[number]), skips[number]], dim=1)
             else:
-                x = self._double(x, image, 2 ** (len(DECODER_WIDTHS) - 1 - number))
+                x = self._double(x, image, 2 ** (len(blocks) - 1 - number))
             x = block(x)
         return self.segmentation_head(x)
 
@@ -268,3 +293,15 @@ class Unet(nn.Module):
         if not self.exact:
             return _Nearest.apply(x, like, divisor)
         return _Crop.apply(functional.interpolate(x, scale_factor=2.0, mode="nearest"), like)
+
+
+def _trunk(encoder: str, bands: int, stages: int) -> nn.Module:
+    """Make an encoder of the first stages: those that halve `stages` times."""
+    whole = timm.create_model(encoder, pretrained=False, in_chans=bands, features_only=True)
+    reductions = [stage["reduction"] for stage in whole.feature_info.info]
+    kept = tuple(n for n, reduction in enumerate(reductions) if reduction <= 2**stages)
+    if len(kept) == len(reductions):
+        return whole
+    return timm.create_model(
+        encoder, pretrained=False, in_chans=bands, features_only=True, out_indices=kept
+    )

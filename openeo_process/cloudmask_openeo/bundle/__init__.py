@@ -2,9 +2,9 @@
 
 Unpacked as the folder `cloudmask_deps` an archive is
 
-    openeo_cloudmask-VERSION-py3-none-any.whl   our core, imported as it is
+    openeo_cloudmask-VERSION-py3-none-any.whl   our core with its own networks, imported as it is
     onnxruntime/ ...                            ONNX Runtime for the target, what inference needs
-    cloudmask_models/NAME.onnx, NAME.json ...   networks, manifests, tests, licences
+    cloudmask_models/NAME.onnx, NAME.json ...   other networks, manifests, tests, licences
     bundle.json                                 versions, target, hashes
 """
 

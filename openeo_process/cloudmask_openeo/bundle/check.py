@@ -19,11 +19,13 @@ import xarray as xr
 
 from cloudmask.chunk import mask_chunk
 from cloudmask.context import DEFAULT_FOLDER
+from cloudmask.default import BUILT_IN
 from cloudmask.errors import CloudmaskError, ModelError
 from cloudmask.options import Options
 from cloudmask.registry import FOLDER, find
 from cloudmask_openeo.bundle import trial
 from cloudmask_openeo.bundle.archive import read_zip, unpack
+from cloudmask_openeo.bundle.networks import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +55,8 @@ class Trial:
     """One run of the UDF's text: two chunks of one worker."""
 
     networks: tuple[Network, ...]
+    default: bool = False
+    """Whether the context names no network, and the bands of the cube are to choose."""
     lazy: bool = False
     """Whether chunks are dask arrays."""
     vanishing: bool = True
@@ -65,20 +69,19 @@ class Trial:
 
     def chunks(self) -> list[tuple[xr.DataArray, dict[str, Any]]]:
         """Make the chunks, each with its context; the models' names are those of the archive."""
-        specs = [network.spec for network in self.networks]
         cube = _pixels(self.networks[0])
+        context: dict[str, Any] = {"preset": "dn", "layout": "probabilities"}
+        if self.default:
+            cube = cube.sel(bands=list(self.networks[0].spec.bands))
+        else:
+            context["model"] = [network.spec.name for network in self.networks]
         turned = cube.isel(y=slice(None, None, -1)).copy()
-        names = [spec.name for spec in specs]
-        context: dict[str, Any] = {"model": names, "preset": "dn", "layout": "probabilities"}
         return [(cube, context), (turned, context)]
 
     def expected(self) -> list[NDArray[np.float32]]:
         """Answer the chunks with the installed package and the networks as they were given."""
-        models = [network.given for network in self.networks]
-        return [
-            mask_chunk(cube, {**context, "model": models}).values
-            for cube, context in self.chunks()
-        ]
+        given = {} if self.default else {"model": [each.given for each in self.networks]}
+        return [mask_chunk(cube, {**context, **given}).values for cube, context in self.chunks()]
 
 
 def _pixels(network: Network) -> xr.DataArray:
@@ -105,7 +108,12 @@ def _cube(numbers: NDArray[Any], bands: Sequence[str]) -> xr.DataArray:
 
 
 def trials(networks: tuple[Network, ...]) -> Iterator[Trial]:
-    """Plan a trial of each network, and of all together if they can be an ensemble."""
+    """Plan a trial of each network, and of all together if they can be an ensemble.
+
+    Without any, those that come with the package are tried, each on the bands that it is for.
+    """
+    if not networks:
+        yield from (Trial(networks=(packed(name),), default=True) for name in BUILT_IN)
     yield from (Trial(networks=(network,)) for network in networks)
     if len(networks) > 1 and _go_together(networks):
         yield Trial(networks=networks)

@@ -28,8 +28,8 @@ DESCRIPTION = "bundle.json"
 class Order:
     """What to bundle, for where."""
 
-    models: tuple[str, ...]
-    """Names of networks or paths of .onnx files."""
+    models: tuple[str, ...] = ()
+    """Names of networks or paths of .onnx files; the package's own are always there."""
     output: Path
     """The archive to make, a .zip."""
     target: Target = field(default_factory=Target)
@@ -42,8 +42,6 @@ class Order:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be an archive, and to write over what is read."""
-        if not self.models:
-            raise OptionError("no model given: name one, `cloudmask models` lists them")
         if self.output.suffix != ".zip":
             raise OptionError(
                 f"output {self.output}: must end in .zip, back-ends unpack by the ending"
@@ -96,8 +94,8 @@ def collect(order: Order) -> Contents:
 
 
 def core_wheel() -> bytes:
-    """Make a small wheel of our core, to stand in a UDF's text."""
-    return own_wheel(compressed=True)[1]
+    """Make a small wheel of our core, to stand in a UDF's text: without networks."""
+    return own_wheel(compressed=True, networks=False)[1]
 
 
 def _check_names(networks: tuple[Network, ...]) -> None:

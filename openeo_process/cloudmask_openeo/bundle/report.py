@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from cloudmask import __version__
+from cloudmask.default import BUILT_IN
 from cloudmask_openeo.bundle.make import make
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def summary(bundle: Bundle) -> Iterator[str]:
             f"  model {said['name']}: {said['bytes'] / MEGA:.1f} MB, {licence}, "
             f"sha256 {said['sha256']}"
         )
-    yield f"  {', '.join(contents.packages)}; openeo-cloudmask {__version__}"
+    yield (
+        f"  {', '.join(contents.packages)}; openeo-cloudmask {__version__} with its own "
+        f"{' and '.join(BUILT_IN)}"
+    )
     if bundle.tried:
         yield (
             "  tried with nothing of it installed, it gives the same mask: "

@@ -29,23 +29,26 @@ if TYPE_CHECKING:
 DISTRIBUTION = "openeo-cloudmask"
 _INFO = f"openeo_cloudmask-{__version__}.dist-info"
 
+_KINDS = (".py", ".json", ".typed", ".onnx")
 # A person's tools (they need more packages), and tests of networks that are not in the wheel.
 _NOT_FOR_WORKERS = ("cloudmask/local/", "cloudmask/__main__.py", "cloudmask/testing.py")
 
 
-def own_wheel(*, compressed: bool = False) -> tuple[str, bytes]:
+def own_wheel(*, compressed: bool = False, networks: bool = True) -> tuple[str, bytes]:
     """Make a wheel of the core, as it is installed, for workers.
 
     It is pure Python and can be imported as it is, by zipimport.
 
     Args:
         compressed: Less than half the size; else the bytes depend on nothing but the package.
+        networks: Whether to take the package's own along.
 
     Returns:
         Its file name and its content.
     """
     core = _walk(resources.files("cloudmask"), "cloudmask")
-    files = {name: content for name, content in core if _is_for_workers(name)}
+    kinds = _KINDS if networks else tuple(kind for kind in _KINDS if kind != ".onnx")
+    files = {name: content for name, content in core if _is_for_workers(name, kinds)}
     files |= _licences()
     files[f"{_INFO}/METADATA"] = _metadata().encode()
     files[f"{_INFO}/WHEEL"] = (
@@ -69,9 +72,9 @@ def _walk(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
             yield inside, each.read_bytes()
 
 
-def _is_for_workers(name: str) -> bool:
+def _is_for_workers(name: str, kinds: tuple[str, ...]) -> bool:
     return (
-        name.endswith((".py", ".json", ".typed"))
+        name.endswith(kinds)
         and "__pycache__" not in name
         and not name.startswith(_NOT_FOR_WORKERS)
     )

@@ -33,7 +33,8 @@ def detect(
     Args:
         data: Top-of-atmosphere reflectances; dimensions t or time, bands, y, x in any order. What
             the numbers mean says the option "preset", by default "cdse": x 10000, NaN = no data.
-        method: Name of a network (`cloudmask.models()`); None for the default one.
+        method: Name of a network (`cloudmask.models()`); None for the package's own for the bands
+            of the cube, see `cloudmask.mask_clouds`.
         options: Keys are `OPTIONS`. "model" takes several networks, an ensemble, in place of
             `method`.
 
@@ -59,10 +60,9 @@ def detect(
         )
     chosen = given if method is None else given | {"model": method}
     asked = parse_context(chosen | {"layout": "cloud_detection"})
-    models = [asked.model] if isinstance(asked.model, str) else asked.model
     return mask_clouds(
         data,
-        [_installed(model) for model in models],
+        [_installed(model) for model in asked.models] or None,
         preset=asked.numbers,
         bands=asked.bands,
         options=asked.options,

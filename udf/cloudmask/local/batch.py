@@ -177,7 +177,7 @@ class _Line:
         self._stages = tuple(Lock() for _ in range(STAGES))
         self._stopped = Event()
         self._opening = Lock()
-        self._networks: Ensemble | None = None
+        self._networks: dict[tuple[Any, ...], Ensemble] = {}
 
     def stop(self) -> None:
         """Let all scenes end where they are."""
@@ -232,11 +232,13 @@ class _Line:
                 lock.release()
 
     def _opened(self, job: FileJob) -> Ensemble:
-        """Open the networks for the first scene that needs them; they serve all others."""
+        """Open networks for the first scene that needs them; they serve all others."""
+        # If none are named, they may be others from scene to scene.
+        chosen = () if self._batch.settings.get("models") else job.models
         with self._opening:
-            if self._networks is None:
-                self._networks = job.options.ensemble(job.models)
-            return self._networks
+            if chosen not in self._networks:
+                self._networks[chosen] = job.options.ensemble(job.models)
+            return self._networks[chosen]
 
     def _told(self, share: float) -> None:
         self._check()

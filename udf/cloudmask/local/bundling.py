@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.local.console import say, stop, stoppable
 
 EXAMPLES = (
-    "Examples: [bold]cloudmask bundle -m ukis-4b-l1c -o deps.zip[/bold] · "
+    "Examples: [bold]cloudmask bundle -o deps.zip[/bold] · "
     "[bold]cloudmask bundle -m ukis-6b-l1c -m my.onnx -o deps.zip "
     "--url https://example.org/deps.zip[/bold] · "
     "[bold]cloudmask bundle -m my.onnx -o deps.zip --python 3.12 --onnxruntime 1.31.1[/bold]"
@@ -21,14 +20,14 @@ EXAMPLES = (
 def bundle(
     output: Annotated[Path, typer.Option("--output", "-o", help="Archive to make, a .zip.")],
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
             help="Network by name (see [bold]cloudmask models[/bold]) or path of an .onnx file; "
-            "repeat to bring several.",
+            "repeat to bring several. The package's own are always there.",
         ),
-    ] = [DEFAULT_MODEL],
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Address that the archive will have, for the job options.")
     ] = None,
@@ -65,7 +64,7 @@ def bundle(
         stop(1, f"{error}; this needs more packages: pip install 'openeo-cloudmask[openeo]'")
 
     order = Order(
-        models=tuple(model), output=output, target=Target(python, platform),
+        models=tuple(model or ()), output=output, target=Target(python, platform),
         onnxruntime=onnxruntime, wheels=tuple(wheel or ()), check=check,
     )  # fmt: skip
     with stoppable():

@@ -16,9 +16,8 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
 from cloudmask.checks import parse_memory
-from cloudmask.cube import DEFAULT_MODEL
 from cloudmask.engines import PROVIDERS
-from cloudmask.local import bundling, exporting
+from cloudmask.local import bundling, exporting, training
 from cloudmask.local.compare import command as comparing
 from cloudmask.local.console import say, stop, stoppable
 from cloudmask.local.report import command as reporting
@@ -88,14 +87,14 @@ def mask(
         ),
     ],
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
             help="Network by name (see [bold]cloudmask models[/bold]) or path of an .onnx file; "
-            "repeat for an ensemble.",
+            "repeat for an ensemble. Default: the package's own for the scene's bands.",
         ),
-    ] = [DEFAULT_MODEL],
+    ] = None,
     preset: Annotated[
         PresetName | None,
         typer.Option(
@@ -199,7 +198,7 @@ def mask(
         runtime=Runtime(threads=threads, provider=provider),
     )
     settings = {
-        "models": tuple(model), "preset": preset and preset.value, "bands": _names(bands),
+        "models": tuple(model or ()), "preset": preset and preset.value, "bands": _names(bands),
         "options": options, "resolution": _resolution(resolution),
     }  # fmt: skip
     order = Order(
@@ -236,6 +235,7 @@ app.command(epilog=bundling.EXAMPLES)(bundling.bundle)
 app.command(epilog=exporting.EXPORT_EXAMPLES)(exporting.export)
 app.command(epilog=exporting.FETCH_EXAMPLES)(exporting.fetch)
 app.command(epilog=exporting.VERIFY_EXAMPLES)(exporting.verify)
+app.command(epilog=training.EXAMPLES)(training.train)
 app.command(epilog=reporting.EXAMPLES)(reporting.report)
 app.command(epilog=comparing.EXAMPLES)(comparing.compare)
 
@@ -245,7 +245,10 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
         "demo"
     ),
-    model: Annotated[str, typer.Option("--model", "-m", help="Network to use.")] = "ukis-6b-l1c",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Network to use. Default: the package's own."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which scene to simulate.")] = 0,
     size: Annotated[int, typer.Option(min=64, max=10980, help="Edge in pixels.")] = 768,
 ) -> None:

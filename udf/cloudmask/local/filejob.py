@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudmask.cube import DEFAULT_MODEL
+from cloudmask.default import first_fitting
 from cloudmask.errors import OptionError
 from cloudmask.local.product import Wanted
-from cloudmask.local.readers import find_scenes
+from cloudmask.local.readers import find_scenes, gdal
 from cloudmask.local.writers import CUBES, GEOTIFF
 from cloudmask.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloudmask.bands import Preset
-    from cloudmask.local.product import Scene
+    from cloudmask.local.product import Product, Scene
     from cloudmask.spec import ModelSpec
 
 _MASKS = ("a mask", (*GEOTIFF, *CUBES))
@@ -32,8 +35,9 @@ class FileJob:
     """A `cloudmask.local.product.Scene`; or path or address of one, which becomes it."""
     output: Path
     """GeoTIFF, netCDF or Zarr of class codes."""
-    models: tuple[Any, ...] = (DEFAULT_MODEL,)
-    """Names or paths of networks, or opened ones; several make an ensemble."""
+    models: tuple[Any, ...] = ()
+    """Names or paths of networks, or opened ones; several make an ensemble. None for what
+    `cloudmask.default` chooses by the scene's bands."""
     preset: str | Preset | None = None
     """What the numbers mean; None for what the scene says, "dn" where it says nothing."""
     bands: tuple[str, ...] | None = None
@@ -75,6 +79,32 @@ class FileJob:
         """Say what a network wants of the scene."""
         metres = spec.pixel_size if isinstance(self.resolution, str) else self.resolution
         return Wanted(bands=spec.bands, pixel_size=metres, preset=self.preset, names=self.bands)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[FileJob, Product]]:
+        """Open the scene for its networks.
+
+        Yields:
+            This job, with the network that its bands allow if it names none; the open scene.
+
+        Raises:
+            BandError: A band is missing.
+            CubeError: The scene cannot be read.
+            ModelError: A network is unknown.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(gdal())
+            products: list[Product] = []
+
+            def enter(spec: ModelSpec) -> None:
+                products.append(stack.enter_context(self.scene.opened(self.wanted(spec))))
+
+            if self.models:
+                enter(self.options.specs(self.models)[0])
+                yield self, products[-1]
+            else:
+                job = replace(self, models=(first_fitting(enter),))
+                yield job, products[-1]
 
     def _check_places(self) -> None:
         source = Path(self.scene.place).resolve()

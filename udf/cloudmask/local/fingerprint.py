@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudmask.default import BUILT_IN
 from cloudmask.registry import find, meant
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def _network(spec: ModelSpec) -> dict[str, Any]:
 
 def _pinned(job: FileJob) -> Iterator[ModelSpec]:
     """Give the networks' manifests, each with its file's hash, though it may not say it."""
-    for model in _single(job.models):
+    # Which of its own networks a scene gets if none is named, follows from the scene.
+    for model in _single(job.models or BUILT_IN):
         if not isinstance(model, (str, Path)):
             yield model.spec
             continue

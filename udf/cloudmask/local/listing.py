@@ -35,7 +35,8 @@ def print_table(entries: Mapping[str, Entry], *, check: bool) -> bool:
     table = Table(title="networks", title_justify="left", caption=_CAPTION, caption_justify="left")
     tests = {name: _tested(entry) if check else "" for name, entry in entries.items()}
     for heading in [*headings, *(["test"] if check else [])]:
-        table.add_column(heading, overflow="fold")
+        # A name must be there whole to be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for name, entry in entries.items():
         table.add_row(*_row(entry), *([tests[name]] if check else []))
     Console(width=None if sys.stdout.isatty() else 120).print(table)

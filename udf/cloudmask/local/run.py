@@ -16,7 +16,6 @@ from cloudmask.local.ahead import ReadAhead
 from cloudmask.local.filejob import FileJob
 from cloudmask.local.fingerprint import fingerprint
 from cloudmask.local.progress import pixel_bar
-from cloudmask.local.readers import gdal
 from cloudmask.local.work import SceneWork, footprint, regrid_of
 from cloudmask.local.writers import writer_for
 
@@ -80,9 +79,9 @@ def mask_file(job: FileJob, watch: Watch = ALONE) -> Summary:
     clock = _Clock(watch.reached)
     # Of what is there now: if the scene changes meanwhile, the next run finds that out.
     mark = fingerprint(job) if job.item else ""
-    with gdal(), job.scene.opened(job.wanted(job.options.specs(job.models)[0])) as product:
+    with job.opened() as (named, product):
         _doubt(job, product)
-        work = SceneWork.planned(job, product, watch.networks)
+        work = SceneWork.planned(named, product, watch.networks)
         with (
             ReadAhead(product.raster, work.rows_ahead) as ahead,
             writer_for(job.output, product.grid, job.probabilities) as writer,
@@ -112,8 +111,8 @@ def estimate(job: FileJob) -> Needs:
     Raises:
         CloudmaskError: See the kinds in `cloudmask.errors`.
     """
-    specs = job.options.specs(job.models)
-    with gdal(), job.scene.opened(job.wanted(specs[0])) as product:
+    with job.opened() as (named, product):
+        specs = job.options.specs(named.models)
         size = footprint(job, product, regrid_of(job, product, specs[0]), specs[0])
         return job.options.needs(specs, size)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudmask.classes import NO_DATA, SHADOW, THICK, THIN
+from cloudmask.classes import CLASSES, NO_DATA, SHADOW, THICK, THIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,3 +131,21 @@ def score(classes: NDArray[np.uint8], truth: NDArray[np.uint8], codes: Sequence[
 def summary(classes: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, Score]:
     """Score clouds (thick and thin together) and shadows."""
     return {"cloud": score(classes, truth, CLOUD), "shadow": score(classes, truth, (SHADOW,))}
+
+
+def by_class(
+    classes: NDArray[np.uint8], truth: NDArray[np.uint8], told: Sequence[int]
+) -> dict[str, Score]:
+    """Score each class by its title, against a truth that tells all four apart.
+
+    Args:
+        classes: Class codes of a mask, any shape.
+        truth: Class codes that are right, same shape; 255 = not known.
+        told: Codes that the network tells apart. Without both clouds among them thick and thin are
+            scored together, as "cloud".
+    """
+    asked: dict[str, tuple[int, ...]] = {each.title: (each.code,) for each in CLASSES}
+    if not set(CLOUD) <= set(told):
+        apart = {title: codes for title, codes in asked.items() if codes[0] not in CLOUD}
+        asked = {"cloud": CLOUD, **apart}
+    return {title: score(classes, truth, codes) for title, codes in asked.items()}

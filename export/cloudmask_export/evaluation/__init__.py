@@ -1,0 +1,1 @@
+"""How good masks are: labelled data, peers and scores behind one interface."""
