@@ -80,6 +80,7 @@ def workplace(
     ).to_netcdf(folder / "cube.nc", engine="scipy")
     write_network(folder / "my.onnx")
     write_collection(folder / "sentinel2.nc", scene)
+    write_pairs(folder / "pairs")
     arrays = random_weights("dynunet-regnety_006-13")
     weight_files.write_pkl(folder / "v3.44_regnety_006_4C_Dice_1_20m.pkl", arrays)
     write_family(folder, weight_files, random_weights)
@@ -107,6 +108,18 @@ def write_collection(path: Path, scene: Scene) -> None:
         attrs={"crs": scene.crs},
     )
     cube.to_dataset(dim="bands").to_netcdf(path, engine="scipy")
+
+
+def write_pairs(folder: Path) -> None:
+    """Write labelled images of two places."""
+    folder.mkdir()
+    for seed, place in enumerate(("north_p1", "south_p1")):
+        scene = simulate(SceneSettings(shape=(128, 150), seed=seed))
+        write_scene(folder / f"{place}_image.tif", scene)
+        with rasterio.open(folder / f"{place}_image.tif") as image:
+            profile = image.profile | {"count": 1, "dtype": "uint8", "nodata": 255}
+        with rasterio.open(folder / f"{place}_label.tif", "w", **profile) as dataset:
+            dataset.write(scene.truth, 1)
 
 
 def write_network(path: Path) -> None:

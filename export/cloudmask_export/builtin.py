@@ -23,6 +23,7 @@ from cloudmask.spec import parse_manifest
 from cloudmask_export.errors import ExportError
 from cloudmask_export.golden import opened
 from cloudmask_export.make import Order, make
+from cloudmask_export.training.weights import described
 from cloudmask_export.write import together
 
 if TYPE_CHECKING:
@@ -44,21 +45,22 @@ def export(weights: Path, name: str, folder: Path, precision: str = "fp32") -> M
     """Export weights as a network of the package.
 
     Args:
-        weights: A .safetensors, .pth or .pkl of the family. Its name without the ending becomes
-            the network's version.
-        name: Of the family, and of the network.
+        weights: What `cloudmask train` ended with, which says itself what it is; or a
+            .safetensors, .pth or .pkl of the family.
+        name: Of the network, and of its family.
         folder: Where the files go, replacing those of that name; holds `TEST_INPUT`.
         precision: fp32, or fp16 to halve the file.
 
     Raises:
-        ExportError: They are not the weights of that family, the test image is not there, or the
-            network is larger than may ship.
+        ExportError: They are not the weights of that family, or say that they are others, the
+            test image is not there, or the network is larger than may ship.
     """
     image = _image(folder / TEST_INPUT)
     with TemporaryDirectory() as scratch:
         order = Order(
-            folder=Path(scratch), family=name, name=name, precision=precision, threshold=THRESHOLD
-        )
+            folder=Path(scratch), family=_family(weights, name), name=name,
+            precision=precision, threshold=THRESHOLD,
+        )  # fmt: skip
         network = make(weights, order).path
         content, item = network.read_bytes(), json.loads(network.with_suffix(".json").read_bytes())
     if len(content) > LARGEST:
@@ -71,6 +73,17 @@ def export(weights: Path, name: str, folder: Path, precision: str = "fp32") -> M
     bands = [{"name": band} for band in SENTINEL2]
     item["assets"]["test-input"] |= {"href": TEST_INPUT, "bands": bands}
     return _write([folder / f"{name}{suffix}" for suffix in SUFFIXES], content, item, image)
+
+
+def _family(weights: Path, name: str) -> str | None:
+    """Name the family to take the weights for; None if they say it themselves."""
+    own = described(weights) if weights.is_file() else None
+    if own is not None and own.name != name:
+        raise ExportError(
+            f"{weights}: say that they are those of {own.name!r}; export them under that name, or "
+            f"train them with a config that calls them {name!r}"
+        )
+    return name if own is None else None
 
 
 def _image(path: Path) -> NDArray[np.generic]:

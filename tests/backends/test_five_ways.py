@@ -34,7 +34,8 @@ pytestmark = [
 BANDS = ["B02", "B03", "B04", "B08"]
 SIZE, MARGIN = 192, 32
 CHUNKS = Chunks(size=SIZE, border=False, delivery="archive")
-GIVEN: dict[str, Any] = {"preset": "reflectance", "layout": "probabilities"}
+MODEL = "ukis-4b-l1c"
+GIVEN: dict[str, Any] = {"model": MODEL, "preset": "reflectance", "layout": "probabilities"}
 
 
 @dataclass(frozen=True)

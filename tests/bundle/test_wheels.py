@@ -102,6 +102,26 @@ def test_our_wheel_is_imported_as_it_is_with_its_manifests(
     assert "ukis-4b-l1c" in names
 
 
+def test_our_wheel_finds_its_networks_where_it_was_unpacked_anew(
+    wheel: Path, isolated: Callable[[str], str]
+) -> None:
+    # Some back-ends unpack the dependencies for each chunk and delete them after.
+    moved = wheel.with_name("anew") / wheel.name
+    code = f"""
+import os
+sys.path.insert(0, {str(wheel)!r})
+import numpy as np, xarray as xr, cloudmask
+cloudmask.find_model("cloudmask-s2-small").load()
+os.makedirs({str(moved.parent)!r})
+os.rename({str(wheel)!r}, {str(moved)!r})
+print(cloudmask.models()["cloudmask-s2-small-4b"].installed)
+sys.path.insert(0, {str(moved)!r})
+print(cloudmask.models()["cloudmask-s2-small-4b"].installed)
+cloudmask.find_model("cloudmask-s2-small-4b").load()
+"""
+    assert isolated(code).split() == ["False", "True"]
+
+
 def test_pip_installs_our_wheel(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "installed"
     subprocess.run(

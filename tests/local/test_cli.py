@@ -1003,7 +1003,7 @@ def test_models_lists_the_networks_and_how_to_use_another(command: Command) -> N
     assert done.status == 0
     names = "ukis-4b-l1c", "ukis-4b-l2a", "ukis-6b-l1c", "ukis-6b-l2a"
     for name in (*BUILT_IN, *names):
-        assert done.out.count(name) == 1
+        assert done.out.count(f" {name} ") == 1
     assert "--model path/to/net.onnx" in done.out
 
 

@@ -225,7 +225,12 @@ def test_a_label_that_is_no_class_is_refused_before_anything_is_masked(
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with rasterio.open(tmp_path / "south_p1_label.tif", "r+") as file:
         file.write(np.full((1, 1), 77, np.uint8), 1, window=((0, 1), (0, 1)))
-    words = refused("--data", tmp_path, "--peer", f"files:{masks}:scl", "-o", tmp_path / "out")
+    # Masks of other samples are missing, which is found when the first one is wanted.
+    (tmp_path / "masks").mkdir()
+    for path in masks.glob("south*"):
+        (tmp_path / "masks" / path.name).write_bytes(path.read_bytes())
+    peer = f"files:{tmp_path / 'masks'}:scl"
+    words = refused("--data", tmp_path, "--peer", peer, "-o", tmp_path / "out")
     assert "south_p1" in words
     assert "77" in words
     assert not (tmp_path / "out").exists()

@@ -92,6 +92,15 @@ def test_the_pep_723_block_names_us_and_our_python(extras: set[str]) -> None:
     assert (needed.name, needed.extras) == ("openeo-cloudmask", extras)
 
 
+@pytest.mark.parametrize("delivery", ["pep723", "archive"])
+def test_the_text_alone_masks_with_the_packages_own_network(delivery: Delivery) -> None:
+    found = run(udf_code(delivery), cube(), {})
+    assert found.attrs["cloudmask_model"] == "cloudmask-s2-small-4b"
+    np.testing.assert_array_equal(found, mask_clouds(cube(), preset="cdse"))
+    (local,) = execute_local_udf(udf_code(delivery), cube(dated=True)).get_datacube_list() or []
+    np.testing.assert_array_equal(local.array.squeeze("t"), found)
+
+
 def test_the_labels_are_those_of_the_package() -> None:
     labels = load_module_from_string(TEXT)["LABELS"]
     assert {layout: tuple(names) for layout, names in labels.items()} == LAYOUT_BANDS

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,16 +9,15 @@ import xarray as xr
 
 import cloudmask
 from cloudmask import Options, Output
+from cloudmask.default import BUILT_IN
 from cloudmask.errors import BandError, ModelError, OptionError
 from cloudmask_openeo.process_implementations import cloud_detection, detection
 
-if TYPE_CHECKING:
-    from cloudmask.registry import Entry
+LARGE, SMALL = BUILT_IN
 
 
 @pytest.fixture
-def detected(imagery: xr.DataArray, ukis_4b: Entry) -> xr.DataArray:
-    assert ukis_4b.installed
+def detected(imagery: xr.DataArray) -> xr.DataArray:
     return imagery.isel(y=slice(0, 256), x=slice(100, 356))
 
 
@@ -33,8 +32,17 @@ def test_cloud_detection_answers_the_official_bands(detected: xr.DataArray) -> N
 
 
 def test_a_method_is_a_network(detected: xr.DataArray) -> None:
-    by_name = cloud_detection(detected, "ukis-4b-l1c", {"preset": "dn"})
-    xr.testing.assert_identical(by_name, cloud_detection(detected, None, {"preset": "dn"}))
+    by_name = cloud_detection(detected, SMALL, {"preset": "dn"})
+    assert by_name.attrs["cloudmask_model"] == SMALL
+
+
+@pytest.mark.parametrize(("bands", "name"), [(slice(None), LARGE), (slice(1, 9), SMALL)])
+def test_without_a_method_it_is_the_packages_own_network_for_the_bands(
+    detected: xr.DataArray, bands: slice, name: str
+) -> None:
+    some = detected[bands]
+    by_name = cloud_detection(some, name, {"preset": "dn"})
+    xr.testing.assert_identical(by_name, cloud_detection(some, None, {"preset": "dn"}))
 
 
 def test_options_reach_the_network(detected: xr.DataArray) -> None:
@@ -44,7 +52,7 @@ def test_options_reach_the_network(detected: xr.DataArray) -> None:
 
 
 def test_an_ensemble_is_an_option(detected: xr.DataArray) -> None:
-    twice = {"preset": "dn", "model": ["ukis-4b-l1c", "ukis-4b-l1c"]}
+    twice = {"preset": "dn", "model": [LARGE, LARGE]}
     np.testing.assert_allclose(
         cloud_detection(detected, options=twice),
         cloud_detection(detected, options={"preset": "dn"}),
@@ -76,7 +84,7 @@ def test_what_cannot_be_detected_with_is_refused(
 def test_an_option_that_is_null_is_not_given(detected: xr.DataArray) -> None:
     nulls = {"preset": "dn", "tta": None, "model": None}
     xr.testing.assert_identical(
-        cloud_detection(detected, "ukis-4b-l1c", nulls),
+        cloud_detection(detected, LARGE, nulls),
         cloud_detection(detected, options={"preset": "dn"}),
     )
 

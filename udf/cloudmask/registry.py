@@ -151,9 +151,7 @@ def _known(
 ) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """List the networks of this package, and those in folders; anew if `sys.path` changes."""
     folder, specs = _own()
-    # The package's own way of saying where it is, which holds inside a zip file, too.
-    place = Path(__file__).with_name("models")
-    own = {spec.name: Entry(spec, _file(spec, place), folder) for spec in specs}
+    own = {spec.name: Entry(spec, _own_file(spec), folder) for spec in specs}
     files = [file for place, _ in folders for file in sorted(place.glob("*.json"))]
     found = [entry for file in files if _may_be_manifest(file) for entry in _readable(file)]
     return own, {entry.spec.name: entry for entry in reversed(found)}
@@ -196,6 +194,17 @@ def _own() -> tuple[Traversable, tuple[ModelSpec, ...]]:
     folder = resources.files("cloudmask") / "models"
     texts = [file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".json")]
     return folder, tuple(map(parse_manifest, texts))
+
+
+def _own_file(spec: ModelSpec) -> Path | None:
+    """Find the file of a network of this package.
+
+    If the archive that the package was imported from is gone, it may have been unpacked anew.
+    """
+    here = Path(__file__).with_name("models")
+    places = [here, *(Path(place, *here.parts[-2:]) for place in sys.path)]
+    there = (place for place in places if is_file(place / spec.file))
+    return _file(spec, next(there, here))
 
 
 def _file(spec: ModelSpec, beside: Path) -> Path | None:

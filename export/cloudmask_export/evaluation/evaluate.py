@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudmask.errors import OptionError
 from cloudmask_export.evaluation.bootstrap import draws
+from cloudmask_export.evaluation.labels import ALL_AT_ONCE
 from cloudmask_export.evaluation.measures import SampleScores
 from cloudmask_export.evaluation.pairing import Codes, Pairing
 from cloudmask_export.evaluation.protocols import PROTOCOLS, patch_medians, points, pooled
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cloudmask.local.compare.schemes import Scheme
     from cloudmask_export.evaluation.protocols import Protocol, Scores
     from cloudmask_export.evaluation.samples import Dataset, Predictor, Sample, SampleKind
 
@@ -112,7 +114,7 @@ def evaluate(
     """
     protocols = options.of(dataset.kind)
     _check(dataset, predictors)
-    judges = [_Judge(each, Pairing(dataset.scheme, each.scheme)) for each in predictors]
+    judges = [_Judge(each, _pairing(dataset.scheme, each.scheme)) for each in predictors]
     _go(dataset, judges, tell)
     groups = [each.group for each in dataset.samples]
     weights = draws(groups, options.resamples, options.seed)
@@ -122,6 +124,10 @@ def evaluate(
         seed=options.seed,
         predictors=tuple(judge.scored(protocols, weights) for judge in judges),
     )
+
+
+def _pairing(labels: Scheme, mask: Scheme) -> Pairing:
+    return Pairing(labels, mask, ALL_AT_ONCE.get(labels.name, frozenset()))
 
 
 def _check(dataset: Dataset, predictors: Sequence[Predictor]) -> None:

@@ -34,6 +34,9 @@ IN, OUT, UNSAID = 1, 0, -1
 """Sides of a question: yes, no, and may be either or says nothing."""
 
 
+CLOUDS = frozenset({THICK, THIN})
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Some of our classes, taken together, against all others."""
@@ -47,7 +50,7 @@ class Question:
 QUESTIONS: Mapping[str, Question] = {
     each.name: each
     for each in (
-        Question("cloud", "cloud", frozenset({THICK, THIN})),
+        Question("cloud", "cloud", CLOUDS),
         Question("shadow", "cloud shadow", frozenset({SHADOW})),
         Question("thick", "thick cloud", frozenset({THICK})),
         Question("thin", "thin cloud", frozenset({THIN})),
@@ -71,25 +74,29 @@ def sides(
     Args:
         scheme: What the codes mean.
         question: What is asked.
-        several: Codes that are all of their classes at once, where others are one of them: a
-            cloud that lies in a shadow is both.
+        several: Codes that are a cloud and a shadow at once, where others are one of their
+            classes: such a cloud counts for both. Which cloud may still be open.
 
     Returns:
         (codes,), in the order of `codes_of`: IN, OUT or UNSAID.
     """
     answers = [
-        _side(frozenset(scheme.codes[code]), question.classes, every=code in several)
+        _side(_parts(frozenset(scheme.codes[code]), apart=code in several), question.classes)
         for code in codes_of(scheme)
     ]
     return np.array(answers, np.int8)
 
 
-def _side(meant: frozenset[int], asked: frozenset[int], *, every: bool) -> int:
-    if not meant:
-        return UNSAID
-    if meant <= asked or (every and meant & asked):
+def _parts(meant: frozenset[int], *, apart: bool) -> tuple[frozenset[int], ...]:
+    """Give what a code is all of; it is one class of each part."""
+    parts = (meant & CLOUDS, meant - CLOUDS) if apart else (meant,)
+    return tuple(part for part in parts if part)
+
+
+def _side(parts: tuple[frozenset[int], ...], asked: frozenset[int]) -> int:
+    if any(part <= asked for part in parts):
         return IN
-    return UNSAID if meant & asked else OUT
+    return UNSAID if not parts or any(part & asked for part in parts) else OUT
 
 
 def labelled(scheme: Scheme, question: Question, several: frozenset[int] = frozenset()) -> bool:
@@ -100,9 +107,7 @@ def labelled(scheme: Scheme, question: Question, several: frozenset[int] = froze
 def answered(scheme: Scheme, question: Question) -> bool:
     """Tell whether a mask answers a question: no code of it may be either."""
     meanings = (frozenset(meant) for meant in scheme.codes.values())
-    return all(
-        meant <= question.classes or not meant & question.classes for meant in meanings if meant
-    )
+    return all(meant <= question.classes or not meant & question.classes for meant in meanings)
 
 
 @dataclass(frozen=True, slots=True)

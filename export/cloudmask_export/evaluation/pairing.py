@@ -88,8 +88,8 @@ class Pairing:
     truth: Scheme
     mask: Scheme
     several: frozenset[int] = frozenset()
-    """Codes of the labels that are all of their classes at once; not in the confusion matrix,
-    where each pixel has one class."""
+    """Codes of the labels that are cloud and shadow at once; not in the confusion matrix, where
+    each pixel has one class."""
     groups: tuple[Group, ...] = field(init=False)
     """The classes that both tell apart."""
 

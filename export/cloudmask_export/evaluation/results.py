@@ -151,7 +151,7 @@ class Results:
             fields = json.loads(text)
         except json.JSONDecodeError as error:
             raise EvaluationError(
-                f"{place}: no JSON ({error}); give what `cloudmask evaluate --json` wrote"
+                f"{place}: no JSON ({error}); give what `cloudmask evaluate` wrote as results.json"
             ) from error
         named = fields.get("format") if isinstance(fields, dict) else None
         if named != FORMAT:

@@ -21,7 +21,7 @@ import numpy as np
 from cloudmask_export.training.bank import Bank, build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.resources.abc import Traversable
 
     from cloudmask_export.training.recipe import Recipe
@@ -51,7 +51,8 @@ def cached(
         What to train on, and what is held out (perhaps nothing), mapped from the files.
     """
     place = folder / f"bank-{fingerprint(recipe)[:12]}"
-    if not place.is_dir():
+    if not all(path.is_file() for path in _paths(place)):
+        shutil.rmtree(place, ignore_errors=True)
         _keep(build(recipe, tell), place)
     for other in folder.glob("bank-*"):
         if other != place:
@@ -112,9 +113,9 @@ def _keep(banks: tuple[Bank, Bank], place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     try:
-        for name, bank in zip(NAMES, banks, strict=True):
-            for part in PARTS:
-                np.save(partial / f"{name}-{part}.npy", getattr(bank, part))
+        arrays = [getattr(bank, part) for bank in banks for part in PARTS]
+        for path, array in zip(_paths(partial), arrays, strict=True):
+            np.save(path, array)
         partial.chmod(0o755)
         os.replace(partial, place)  # noqa: PTH105 - a folder, which Path.replace is not typed for
     finally:
@@ -122,7 +123,11 @@ def _keep(banks: tuple[Bank, Bank], place: Path) -> None:
 
 
 def _read(place: Path, name: str) -> Bank:
-    return Bank(*(_mapped(place / f"{name}-{part}.npy") for part in PARTS))
+    return Bank(*map(_mapped, _paths(place, (name,))))
+
+
+def _paths(place: Path, names: Sequence[str] = NAMES) -> list[Path]:
+    return [place / f"{name}-{part}.npy" for name in names for part in PARTS]
 
 
 def _mapped(path: Path) -> np.ndarray[Any, np.dtype[Any]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BANDS = ["B02", "B03", "B04", "B08"]
 TEXT = resources.files("cloudmask").joinpath("udf.py").read_text()
+MODEL = "ukis-4b-l1c"
 STRIDE, OVERLAP = 192, 32
 
 
@@ -56,7 +57,10 @@ def through_udf(loaded: DataCube, factor: int, *, each_date: bool) -> DataCube:
     size = [{"dimension": axis, "value": STRIDE * factor, "unit": "px"} for axis in "xy"]
     size += [{"dimension": "t", "value": "P1D"}] if each_date else []
     overlap = [{"dimension": axis, "value": OVERLAP, "unit": "px"} for axis in "xy"]
-    context = {"preset": "reflectance", "chunk_overlap": OVERLAP, "layout": "probabilities"}
+    context = {
+        "model": MODEL, "preset": "reflectance", "chunk_overlap": OVERLAP,
+        "layout": "probabilities",
+    }  # fmt: skip
     udf = UDF(TEXT, runtime="Python", context=context)
     return loaded.apply_neighborhood(udf, size=size, overlap=overlap)
 
@@ -69,7 +73,7 @@ def test_the_graph_that_our_client_builds_runs_unchanged(
     loaded = titiler.load(titiler.put(scene))
     chunks = Chunks(size=size, border=False, delivery="archive")
     masked = client.mask_clouds(
-        loaded, preset="reflectance", layout="probabilities", chunks=chunks
+        loaded, MODEL, preset="reflectance", layout="probabilities", chunks=chunks
     )
     got = titiler.download(masked).values
     np.testing.assert_array_equal(got[:2], expected[:2])
@@ -82,8 +86,9 @@ def test_a_border_that_is_loaded_in_addition_is_cut_off_again(
     """The graph loads 33 pixels more on each side, here no data, and has `filter_bbox`."""
     loaded = titiler.load(titiler.put(scene))
     chunks = Chunks(size=384, border=True, delivery="archive")
-    got = titiler.download(client.mask_clouds(loaded, preset="reflectance", chunks=chunks))
-    wide = mask_clouds(reflectance(scene).pad(y=33, x=33), preset="reflectance")
+    masked = client.mask_clouds(loaded, MODEL, preset="reflectance", chunks=chunks)
+    got = titiler.download(masked)
+    wide = mask_clouds(reflectance(scene).pad(y=33, x=33), MODEL, preset="reflectance")
     np.testing.assert_array_equal(got.values, wide.values[:, 33:-33, 33:-33])
     assert tuple(got.transform)[:6] == (10, 0, 600_000, 0, -10, 5_200_000)
 
@@ -109,7 +114,7 @@ def test_cloud_detection_answers_cloud_shadow_and_haze(
     public_titiler: Titiler, scene: xr.DataArray, expected: NDArray[np.float32]
 ) -> None:
     loaded = public_titiler.load(public_titiler.put(scene))
-    detected = loaded.process("cloud_detection", data=loaded)
+    detected = loaded.process("cloud_detection", data=loaded, method=MODEL)
     got = public_titiler.download(detected).values
     thick, thin, shadow = expected[3], expected[4], expected[5]
     np.testing.assert_allclose(got, np.stack([thick, shadow, thin]), atol=1e-5)

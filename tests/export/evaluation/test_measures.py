@@ -162,11 +162,27 @@ def test_a_code_of_classes_that_are_all_meant_is_in() -> None:
 
 
 SHADED = Scheme(
-    name="shaded", title="", codes={0: (0,), 1: (1,), 2: (2,), 3: (3,), 4: (1, 3)}, source=""
+    name="shaded",
+    title="",
+    codes={0: (0,), 1: (1,), 2: (2,), 3: (3,), 4: (1, 3), 5: (1, 2, 3)},
+    source="",
 )
 
 
-def test_a_code_that_is_several_classes_at_once_is_in_for_each_of_them() -> None:
+def test_a_code_of_either_cloud_in_shadow_leaves_open_which_cloud_it_is() -> None:
+    both = frozenset({5})
+    answers = {name: sides(SHADED, each, both)[5] for name, each in QUESTIONS.items()}
+    assert answers == {
+        "cloud": IN,
+        "shadow": IN,
+        "thick": UNSAID,
+        "thin": UNSAID,
+        "clear": OUT,
+        "invalid": IN,
+    }
+
+
+def test_a_code_that_is_cloud_and_shadow_at_once_is_in_for_both() -> None:
     both = frozenset({4})
     answers = {name: sides(SHADED, each, both)[4] for name, each in QUESTIONS.items()}
     assert answers == {

@@ -178,6 +178,12 @@ def test_codes_beyond_the_table_are_strange(code: int) -> None:
         Codes(CLOUDMASK).check(np.array([[0, code]]), "x")
 
 
+def test_a_negative_code_is_not_counted_from_the_end() -> None:
+    last = Scheme(name="last", title="", codes={0: (0, 1, 2, 3), 65_535: ()}, source="")
+    with pytest.raises(EvaluationError, match="x: has the codes -2, but last"):
+        Codes(last).check(np.array([0, -2]), "x")
+
+
 def test_of_many_strange_codes_five_are_named() -> None:
     with pytest.raises(EvaluationError, match=r"has the codes 10, 11, 12, 13, 14 and 3 more, but"):
         Codes(CLOUDMASK).check(np.arange(10, 18), "x")

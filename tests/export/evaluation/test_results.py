@@ -107,10 +107,11 @@ def test_what_cannot_be_said_is_null() -> None:
 
 
 def test_the_json_has_names_and_numbers_that_people_find() -> None:
-    fields = json.loads(RESULTS.as_json())
+    text = RESULTS.as_json()
+    fields = json.loads(text)
     cloud = fields["predictors"][0]["scores"][0]["questions"]["cloud"]
     assert fields["format"] == "cloudmask evaluation 1"
-    assert fields["dataset"]["title"] == "Pairs, größer"
+    assert '"title": "Pairs, größer"' in text
     assert cloud["precision"] == 0.75
     assert cloud["intervals"] == {"recall": {"low": 0.5, "high": 0.7}}
     assert fields["predictors"][0]["samples"][0]["questions"]["cloud"]["there"] == 3

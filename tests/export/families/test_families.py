@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudmask.bands import SENTINEL2
+from cloudmask.default import BUILT_IN
 from cloudmask_export.errors import ExportError
 from cloudmask_export.families import (
     Family,
@@ -33,6 +34,7 @@ OMNICLOUDMASK = [each for each in FAMILIES if each.name.startswith("omnicloudmas
 NAMES = [
     "clouds2mask-10m", "clouds2mask-20m", "clouds2mask-10m-3c", "clouds2mask-20m-3c",
     "omnicloudmask-v1", "omnicloudmask-v2", "omnicloudmask-v3", "omnicloudmask-v4",
+    "cloudmask-s2-small", "cloudmask-s2-small-4b",
 ]  # fmt: skip
 
 
@@ -110,6 +112,23 @@ def test_three_class_networks_have_an_architecture_and_no_published_files() -> N
         assert family(name).architectures == ("dynunet-regnety_006-13",)
 
 
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_packages_own_networks_have_an_architecture_and_nothing_to_fetch(name: str) -> None:
+    own = family(name)
+    assert own.members == ()
+    assert own.architectures == (f"slim-regnety_002-{len(own.bands)}",)
+    assert (own.licence, own.classes, own.pixel_size) == ("MIT", (0, 1, 2, 3), 20)
+    assert isinstance(own.normalisation, FixedNormalisation)
+    assert own.normalisation.divisor == 10000
+
+
+def test_a_slim_encoder_halves_once_less() -> None:
+    assert family("cloudmask-s2-small").multiple == 16
+    assert replace(family("cloudmask-s2-small"), tile=264, overlap=0).multiple == 8
+    mixed = ("slim-regnety_002-13", "dynunet-regnety_006-13")
+    assert replace(family("cloudmask-s2-small"), architectures=mixed).multiple == 32
+
+
 @pytest.mark.parametrize("each", [each for each in FAMILIES if each.members], ids=lambda e: e.name)
 def test_every_published_ensemble_has_two_members(each: Family) -> None:
     assert len(each.members) == 2
@@ -118,13 +137,20 @@ def test_every_published_ensemble_has_two_members(each: Family) -> None:
     assert first.file != second.file
 
 
-@pytest.mark.parametrize("each", [*FAMILIES], ids=lambda each: each.name)
+@pytest.mark.parametrize("each", [*CLOUDS2MASK, *OMNICLOUDMASK], ids=lambda each: each.name)
 def test_licence_page_paper_and_training_data_are_stated(each: Family) -> None:
     assert each.licence == "MIT"
     assert each.page.startswith("https://github.com/DPIRD-DMA/")
     assert re.search(r"Wright.*\(202[45]\).*https://doi\.org/10\.1016/j\.rse\.202", each.citation)
     assert each.training_data.endswith(".")
     assert not each.members or "CC BY-NC 4.0" in each.training_data
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_packages_own_networks_say_whose_data_they_were_trained_on(name: str) -> None:
+    assert "Copernicus Sentinel data" in family(name).training_data
+    assert family(name).page.startswith("https://")
+    assert "openeo-cloudmask" in family(name).citation
 
 
 def test_every_network_made_from_published_weights_has_a_name_of_its_own() -> None:

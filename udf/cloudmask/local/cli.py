@@ -17,7 +17,7 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 from cloudmask import PRESETS, TTA, CloudmaskError, Options, Output, Runtime, __version__, models
 from cloudmask.checks import parse_memory
 from cloudmask.engines import PROVIDERS
-from cloudmask.local import bundling, exporting, training
+from cloudmask.local import bundling, evaluating, exporting, training
 from cloudmask.local.compare import command as comparing
 from cloudmask.local.console import say, stop, stoppable
 from cloudmask.local.report import command as reporting
@@ -238,6 +238,7 @@ app.command(epilog=exporting.VERIFY_EXAMPLES)(exporting.verify)
 app.command(epilog=training.EXAMPLES)(training.train)
 app.command(epilog=reporting.EXAMPLES)(reporting.report)
 app.command(epilog=comparing.EXAMPLES)(comparing.compare)
+app.command(epilog=evaluating.EXAMPLES)(evaluating.evaluate)
 
 
 @app.command()

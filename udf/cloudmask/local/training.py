@@ -136,13 +136,10 @@ def _train(
         weights = trained(
             config, folder, resume=resume, threads=threads, tell=tell, stop=signals.asked
         )
-        if weights is not None:
-            order = Order(folder=folder, name=config.recipe.name, force=True)
-            return make(weights, order, lambda words: tell(Doing(words)))
-    stop(
-        TERMINATED if signals.number == signal.SIGTERM else INTERRUPTED,
-        f"stopped after {bars.steps}; go on with: {again}",
-    )
+        if weights is None:
+            stop(signals.status, f"stopped after {bars.steps}; go on with: {again}")
+        order = Order(folder=folder, name=config.recipe.name, force=True)
+        return make(weights, order, lambda words: tell(Doing(words)))
 
 
 def _sentences(made: Made) -> Iterator[str]:
@@ -173,7 +170,13 @@ class _Signals:
         self.number = number
 
     def asked(self) -> bool:
+        """Tell whether to end."""
         return bool(self.number)
+
+    @property
+    def status(self) -> int:
+        """Status to exit with."""
+        return TERMINATED if self.number == signal.SIGTERM else INTERRUPTED
 
     def stop_if_idle(self, event: Event) -> None:
         """End at once where there is no step to be kept, as while images are made ready."""
@@ -205,15 +208,17 @@ class _Bars:
         """Say what a training does."""
         from cloudmask_export.training.events import Doing, Stepped
 
-        if isinstance(event, Doing):
+        if isinstance(event, Doing) and self.kind in ("", "images"):
             self.make(event.words)
+        elif isinstance(event, Doing):
+            self._show("export", event.words, 0, None)
         elif isinstance(event, Stepped):
             self.steps = f"step {event.done} of {event.total}"
             self._show("steps", f"loss {event.loss:.3f}", event.done, event.total)
         elif self.bars:
             self.bars.console.print(_line(event), highlight=False)
 
-    def _show(self, kind: str, words: str, done: int, total: int) -> None:
+    def _show(self, kind: str, words: str, done: int, total: int | None) -> None:
         if not self.bars:
             return
         if self.task is None or kind != self.kind:

@@ -120,6 +120,15 @@ def test_padding_is_no_data_and_has_no_label(split: Path) -> None:
     np.testing.assert_array_equal(sample.truth().codes, np.where(inside, FOUR, 255))
 
 
+def test_a_pixel_that_is_0_in_one_band_keeps_its_label(split: Path) -> None:
+    band = np.fromfile(split / "L1C_B10.dat", np.int16).reshape(3, 8, 8)
+    band[0, 3, 3] = 0
+    band.tofile(split / "L1C_B10.dat")
+    sample = open_dataset(split).samples[0]
+    assert sample.truth().codes[3, 3] == FOUR[3, 3]
+    assert np.isnan(sample.image().reflectance[:, 3, 3]).sum() == 1
+
+
 def test_arrays_of_the_wrong_length_are_refused(split: Path) -> None:
     path = split / "L1C_B5.dat"
     path.write_bytes(path.read_bytes()[:-2])
@@ -193,7 +202,8 @@ def test_padding_of_a_taco_has_no_label(taco: Path) -> None:
 
 def test_the_inner_table_is_not_read_before_it_is_asked_for(tmp_path: Path, files: Any) -> None:
     path = tmp_path / "cloudsen12-l1c.0000.part.taco"
-    path.write_bytes(files.tortilla([(facts("y"), b"no tortilla" * 9)], magic=b"WX"))
+    other = files.tortilla([({"tortilla:id": "s2l1c"}, b"")] * 2, magic=b"PK")
+    path.write_bytes(files.tortilla([(facts("y"), other)], magic=b"WX"))
     sample = open_dataset(path).samples[0]
     with pytest.raises(EvaluationError, match="at byte 18 is no file of the format tortilla"):
         sample.image()

@@ -58,16 +58,20 @@ def written(tmp_path: Path, safe: Any) -> Callable[..., Path]:
 
 
 def test_a_point_is_found_where_the_table_says(written: Callable[..., Path], safe: Any) -> None:
-    dataset = open_dataset(written([(300, 410, 2, 1)]))
+    # (column, row): cells that begin at other rows than columns.
+    where = [(550, 100), (520, 180)]
+    dataset = open_dataset(written([(*place, 2, 1) for place in where]))
     assert (dataset.name, dataset.kind, dataset.human) == ("pixbox", "points", True)
-    sample = dataset.samples[0]
+    (sample,) = dataset.samples
     truth, image = sample.truth(), sample.image()
-    assert truth.rows is not None
-    assert truth.columns is not None
-    row, column = truth.rows[0], truth.columns[0]
     _, images, trees = safe
-    expected = trees.on_finest_grid(images, image.bands)[:, 410, 300] / 10_000
-    assert image.reflectance[:, row, column] == pytest.approx(expected)
+    grid = trees.on_finest_grid(images, image.bands) / 10_000
+    assert len({tuple(grid[:, row, column]) for column, row in where}) == 2
+    for point, (column, row) in enumerate(where):
+        assert truth.rows is not None
+        assert truth.columns is not None
+        there = image.reflectance[:, truth.rows[point], truth.columns[point]]
+        assert there == pytest.approx(grid[:, row, column])
 
 
 def test_an_image_is_a_cell_with_its_surroundings(written: Callable[..., Path]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,13 @@ def test_two_masks_of_other_codes_meet_in_the_classes_that_both_know() -> None:
     assert (meeting.truth == meeting.mask).all()
     coarse = met([[0, 1, 2, 3]], [[0, 1, 1, 0]], ((0, 3), (1, 2)), (CLOUDMASK, S2CLOUDLESS))
     assert (coarse.truth == coarse.mask).all()
+
+
+def test_a_label_that_is_of_several_classes_at_once_is_not_painted_as_one() -> None:
+    several = replace(CLOUDMASK, codes={**CLOUDMASK.codes, 101: (1, 3)})
+    meeting = met([[0, 101, 3]], [[0, 1, 3]], ALL, (several, CLOUDMASK))
+    assert meeting.truth.tolist() == [[0, pictures.NOTHING, 3]]
+    assert sum(kind.share for kind in kinds(meeting.truth, meeting.mask, ALL)) == 100
 
 
 def test_shares_in_words_are_of_what_has_a_class() -> None:

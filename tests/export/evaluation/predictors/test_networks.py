@@ -61,6 +61,16 @@ def test_no_data_stays_no_data_and_touches_nothing_else(sample: Callable[..., Sa
     assert (mask == expected).all()
 
 
+def test_no_data_of_single_pixels_survives_larger_ones(sample: Callable[..., Sample]) -> None:
+    image = np.full((4, 32, 32), 0.1)
+    image[2] = 0.6
+    image[0, 5, 7] = np.nan
+    image[:, 10:12, 20:22] = np.nan
+    model = brightest_band(replace(fake_spec(), pixel_size=20.0))
+    mask = Networks.of("n", [model]).predict(sample(image, pixel_size=10.0))
+    assert (mask == np.where(np.isfinite(image).all(axis=0), 2, 255)).all()
+
+
 def test_no_data_in_a_band_that_the_network_does_not_take_is_no_matter(
     sample: Callable[..., Sample],
 ) -> None:

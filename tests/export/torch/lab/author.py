@@ -29,6 +29,8 @@ OCTAVES = (128, 32, 8)
 """Sizes in pixels of what is seen in an image."""
 LOGIT_SPREAD = 3.0
 """Standard deviation of each class's logits: clear decisions, but not all 0 or 1."""
+SLIM = {"encoder_depth": 4, "decoder_channels": (64, 32, 24, 16)}
+"""The network that comes with this package, as segmentation_models_pytorch is asked for it."""
 SHIFT, TRIALS = 0.05, 300
 """Deviation of the shifts of the logits that are tried, and how many."""
 
@@ -36,12 +38,13 @@ SHIFT, TRIALS = 0.05, 300
 def create(architecture: str, classes: int, activation: str) -> nn.Module:
     """Make the authors' network."""
     decoder, encoder, bands = architecture.split("-")
-    if decoder == "smp":
+    if decoder in ("smp", "slim"):
         import segmentation_models_pytorch as smp
 
         return smp.Unet(
-            f"tu-{encoder}", encoder_weights=None, in_channels=int(bands), classes=classes
-        )
+            f"tu-{encoder}", encoder_weights=None, in_channels=int(bands), classes=classes,
+            **(SLIM if decoder == "slim" else {}),
+        )  # fmt: skip
     import timm
     from fastai.vision.learner import create_unet_model
 
