@@ -44,7 +44,7 @@ FOLDS: Mapping[str, tuple[str, ...]] = {
     "water (135, 148, 31)": ("1868_summer_135", "1970_fall_148", "1868_summer_31"),
 }
 """What is left out together."""
-STEPS = (300, 700)
+STEPS = (250, 750)
 MADE = (150, 100)
 """Composed and simulated images."""
 

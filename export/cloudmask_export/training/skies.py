@@ -17,7 +17,6 @@ from cloudmask.local.simulator.clouds import THICK, VISIBLE, Clouds, Cover, make
 from cloudmask.local.simulator.compose import Place, make_veil
 from cloudmask.local.simulator.fields import Spectrum, block_mean, fractal
 from cloudmask.local.simulator.geometry import Sun
-from cloudmask.local.simulator.scene import DARK
 from cloudmask.local.simulator.sensor import BANDS
 from cloudmask_export.training.sets import IS_CLEAR, IS_SHADOW, IS_THICK, IS_THIN
 
@@ -30,10 +29,12 @@ ZENITH = (20.0, 68.0)
 """Degrees from the vertical, as Sentinel-2 meets the sun between the tropics and 60 degrees."""
 KINDS = {"cumulus": 0.45, "broken": 0.2, "overcast": 0.05, "cirrus": 0.18, "clear": 0.12}
 """How often each kind of sky is drawn."""
-SOFT = (0.6, 1.5)
+SOFT = (0.6, 1.25)
 """Thicknesses from the first to the second multiple of a limit may be either class."""
-DUSK = (0.4, 0.65)
-"""Shares of the direct sun between which a pixel may be in shadow or not, around `scene.DARK`."""
+DUSK = (0.6, 0.8)
+"""With less of the direct sun than the first a pixel is in shadow, with more than the second it is
+not; what lies between may be either. The first takes about 0.3 off the light in B08, which is where
+the rule of `pairs` begins to see shadows; `simulator.scene.DARK` is stricter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ def under(
 def _truth(clouds: Clouds, light: Light) -> NDArray[np.uint8]:
     """Classify what is there; what lies near a limit may be either."""
     thickness = clouds.water + clouds.cirrus
-    sets = np.where(light.beam < DARK, np.uint8(IS_SHADOW), np.uint8(IS_CLEAR))
-    sets[(light.beam > DUSK[0]) & (light.beam < DUSK[1])] |= IS_CLEAR | IS_SHADOW
+    sets = np.where(light.beam < DUSK[0], np.uint8(IS_SHADOW), np.uint8(IS_CLEAR))
+    sets[(light.beam >= DUSK[0]) & (light.beam < DUSK[1])] = IS_CLEAR | IS_SHADOW
     sets[thickness >= VISIBLE] = IS_THIN
     sets[thickness >= THICK] = IS_THICK
     near = (thickness > SOFT[0] * VISIBLE) & (thickness < VISIBLE)
