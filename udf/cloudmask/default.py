@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[ModelSpec], object]
 
-BUILT_IN = ("cloudmask-s2-small-4b", "cloudmask-s2-small")
+BUILT_IN = ("cloudmask-s2-small", "cloudmask-s2-small-4b")
 """Networks that come with the package, the best one first: for all 13 bands, which only L1C has,
 and for the four of 10 m, L1C or L2A. They share tile, overlap, pixel size and classes."""
 

@@ -133,9 +133,7 @@ def refuse_other(path: Path, found: Facts, config: Config, data: str) -> None:
 def _changed(before: Recipe, now: Recipe) -> tuple[str, Any, Any] | None:
     """Find the first field that differs; folders may have moved."""
     before, now = without_places(before), without_places(now)
-    # Named first, as it says most.
-    names = sorted((each.name for each in fields(before)), key=lambda name: name != "architecture")
-    for name in names:
+    for name in (each.name for each in fields(before)):
         old, new = getattr(before, name), getattr(now, name)
         if old != new and name not in FREE:
             return name, old, new
