@@ -1,6 +1,6 @@
 """Is the score luck? The recipe of `cloudmask-s2-small`, each region left out in turn.
 
-`python -m benchmarks.regions` trains a network for each fold, with a fifth of the steps of the one
+`python -m benchmarks.regions` trains a network for each fold, with about a sixth of the steps of the one
 that ships and fewer made images, so that five take about an hour on two cores; it needs the
 project's test data and a Python with torch (`--python`; `.venv/torch` is made by `make
 test-torch`). It writes `results/regions.json` and the table of docs/accuracy.md.
@@ -44,7 +44,7 @@ FOLDS: Mapping[str, tuple[str, ...]] = {
     "water (135, 148, 31)": ("1868_summer_135", "1970_fall_148", "1868_summer_31"),
 }
 """What is left out together."""
-STEPS = (250, 750)
+STEPS = (200, 500)
 MADE = (150, 100)
 """Composed and simulated images."""
 
