@@ -125,7 +125,10 @@ class Simulated:
         numbers = simulate(self.settings).reflectance_dn.astype(np.float32)
         numbers[numbers == 0] = np.nan
         return Image(
-            reflectance=numbers / 10_000, bands=tuple(SENTINEL2), pixel_size=10.0, level="L1C"
+            reflectance=numbers / np.float32(10_000),
+            bands=tuple(SENTINEL2),
+            pixel_size=10.0,
+            level="L1C",
         )
 
     def truth(self) -> Truth:
@@ -209,7 +212,7 @@ def scored(results: Results) -> dict[str, Any]:
 
 def _of(found: PredictorScores) -> dict[str, Any]:
     pooled = found.by("pooled")
-    scores = {
+    scores: dict[str, dict[str, Any]] = {
         question: {measure: _number(getattr(each, measure)) for measure in MEASURES}
         | {"interval": _interval(each)}
         for question, each in pooled.questions.items()

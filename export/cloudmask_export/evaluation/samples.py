@@ -72,7 +72,7 @@ class Truth:
     """(y, x) for pixels, (point,) for points: codes of the dataset's scheme."""
     rows: NDArray[np.intp] | None = None
     columns: NDArray[np.intp] | None = None
-    """(point,) each: where the points are, counted from the image's upper left; None for pixels."""
+    """(point,) each: where the points are, counted from the upper left; None for pixels."""
 
     def of(self, mask: NDArray[np.integer]) -> NDArray[np.integer]:
         """Take from a mask (y, x) what has a label, in the shape of `codes`."""

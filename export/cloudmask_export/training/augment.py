@@ -1,4 +1,4 @@
-"""Images varied on the device that trains: flips, turns, scale, light, bands, pixel size. Torch."""
+"""Images varied each time they are seen: flips, turns, scale, light, bands, pixel size. Torch."""
 
 from __future__ import annotations
 

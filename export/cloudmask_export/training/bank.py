@@ -16,11 +16,12 @@ from cloudmask_export.training.labelled import chips, is_held
 from cloudmask_export.training.sets import IS_CLEAR, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from cloudmask_export.training.labelled import Chip
     from cloudmask_export.training.recipe import Recipe
 
 SCALE = 10_000
@@ -71,9 +72,8 @@ class Pair:
 
     def sets(self) -> NDArray[np.uint8]:
         """Label the cloudy image (y, x)."""
-        return pairs.labels(
-            *(dict(zip(BANDS, each, strict=True)) for each in (self.cloudy, self.clear))
-        )
+        cloudy, clear = (dict(zip(BANDS, each, strict=True)) for each in (self.cloudy, self.clear))
+        return pairs.labels(cloudy, clear)
 
 
 def read_pairs(folder: Path) -> Iterator[Pair]:
@@ -106,14 +106,8 @@ def build(recipe: Recipe, tell: Callable[[str], None] = lambda _words: None) -> 
     """
     found = [pair for folder in recipe.sources.pairs for pair in read_pairs(folder)]
     held = set(recipe.sources.hold_out)
-    cut = [
-        chip for path in recipe.sources.labelled for chip in chips(path, recipe.bands, tell)
-    ]
-    for each in recipe.sources.hold_out:
-        if not any(pair.group == each for pair in found) and not any(
-            is_held(chip, (each,)) for chip in cut
-        ):
-            _refuse_group(each, {one.group for one in (*found, *cut)})
+    cut = [chip for path in recipe.sources.labelled for chip in chips(path, recipe.bands, tell)]
+    _check_held(recipe.sources.hold_out, found, cut)
     mine = [pair for pair in found if pair.group not in held]
     away = [pair for pair in found if pair.group in held]
     bands = [BANDS.index(band) for band in recipe.bands]
@@ -125,8 +119,13 @@ def build(recipe: Recipe, tell: Callable[[str], None] = lambda _words: None) -> 
     return _stacked(parts, bands), _stacked([*_real(away), *real[True]], bands)
 
 
-def _refuse_group(name: str, there: set[str]) -> None:
-    raise ExportError(f"hold_out {name!r}: groups there are {', '.join(sorted(there))}")
+def _check_held(held: Sequence[str], found: Sequence[Pair], cut: Sequence[Chip]) -> None:
+    """Refuse a group to hold out that no image is of."""
+    groups = {pair.group for pair in found}
+    for each in held:
+        if each not in groups and not any(is_held(chip, (each,)) for chip in cut):
+            there = sorted(groups | {chip.group for chip in cut})
+            raise ExportError(f"hold_out {each!r}: groups there are {', '.join(there)}")
 
 
 Part = tuple[str, "NDArray[np.float32]", "NDArray[np.uint8]"]

@@ -90,7 +90,7 @@ class Trainer:
             self._transfer(self.recipe.stages[self.stage + 1])
 
     def _transfer(self, following: Stage) -> None:
-        """Go on with the averaged weights; where classes are split, both begin as what they were."""
+        """Go on with the averaged weights; classes that are split begin as what they were."""
         before, after = (
             CHANNELS[n] for n in (self.recipe.stages[self.stage].classes, following.classes)
         )

@@ -33,8 +33,8 @@ SOFT = (0.6, 1.25)
 """Thicknesses from the first to the second multiple of a limit may be either class."""
 DUSK = (0.6, 0.8)
 """With less of the direct sun than the first a pixel is in shadow, with more than the second it is
-not; what lies between may be either. The first takes about 0.3 off the light in B08, which is where
-the rule of `pairs` begins to see shadows; `simulator.scene.DARK` is stricter."""
+not; what lies between may be either. The first takes about 0.3 off the light in B08, which is
+where the rule of `pairs` begins to see shadows; `simulator.scene.DARK` is stricter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloudmask.classes import SHADOW, THICK, THIN
+from cloudmask.classes import CLEAR, SHADOW, THICK
 from cloudmask.local.simulator.clouds import Cover
 from cloudmask_export.training import skies
 from cloudmask_export.training.sets import IS_CLEAR, IS_CLOUD, IS_SHADOW, IS_THICK, UNKNOWN, only
@@ -61,12 +61,13 @@ def test_thick_cloud_is_brighter_and_shadow_darker_than_the_ground(ground: Any) 
     assert np.abs(change[0][sets == IS_CLEAR]).mean() < 0.03
 
 
-def test_cirrus_is_seen_in_b10(ground: Any) -> None:
+def test_cirrus_is_seen_in_b10_and_the_more_the_thicker(ground: Any) -> None:
     image, sets = under(drawn(2, cover=Cover(thick=0.0, thin=0.5)), ground)
-    thin = (sets & IS_CLOUD > 0) & (sets & only(THIN) > 0)
-    assert thin.mean() > 0.1
+    cloud = (sets & IS_CLOUD > 0) & (sets & only(CLEAR) == 0)
+    assert cloud.mean() > 0.1
     rise = (image - ground)[B10]
-    assert rise[thin].mean() > 5 * abs(rise[sets == IS_CLEAR].mean())
+    assert rise[cloud].mean() > 0.002
+    assert rise[cloud].mean() > 3 * rise[~cloud].mean()
 
 
 @pytest.mark.parametrize("seed", range(6))
