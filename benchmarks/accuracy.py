@@ -260,6 +260,20 @@ def markdown(found: Mapping[str, Any]) -> str:
     return paragraphs(part for name, made in tables.items() for part in (HEADINGS[name], made))
 
 
+def readme(found: Mapping[str, Any]) -> str:
+    """Write the table of the README."""
+    rows = [["mask", "cloud F1", "cloud BOA", "shadow F1"]]
+    for name, mask in found["datasets"]["pairs"]["masks"].items():
+        asked = mask["questions"]
+        cells = [_cell(asked["cloud"], "boa"), _plain(asked.get("shadow"))]
+        rows.append([f"`{name}`", _plain(asked["cloud"]), *cells])
+    return table(rows)
+
+
+def _plain(scores: Mapping[str, Any] | None) -> str:
+    return "-" if scores is None else f"{scores['f1']:.3f}"
+
+
 def _scores(found: Mapping[str, Any], questions: Sequence[str]) -> str:
     rows = [["mask", "class", "precision", "recall", "F1 (95 % over regions)", "IoU", "BOA"]]
     for question in questions:
@@ -294,6 +308,7 @@ def main() -> None:
     found = run()
     save("accuracy", found)
     fill_in(PAGE, "accuracy", markdown(found))
+    fill_in(ROOT / "README.md", "accuracy", readme(found))
     print(json.dumps(found, indent=1))
 
 

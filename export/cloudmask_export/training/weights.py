@@ -161,6 +161,8 @@ def _exact(values: NDArray[np.float32]) -> list[float]:
 
 def _metadata(path: Path) -> Mapping[str, str]:
     """Read what a file of safetensors says beside its tensors; nothing of any other file."""
+    if not path.is_file():
+        return {}
     with path.open("rb") as file:
         head = file.read(LENGTH + 1)
         length = int.from_bytes(head[:LENGTH], "little")
