@@ -214,10 +214,15 @@ def _of(found: PredictorScores) -> dict[str, Any]:
     pooled = found.by("pooled")
     scores: dict[str, dict[str, Any]] = {
         question: {measure: _number(getattr(each, measure)) for measure in MEASURES}
-        | {"interval": _interval(each)}
+        | {"interval": _interval(each), "called": _number(_called(each.counts))}
         for question, each in pooled.questions.items()
     }
     return {"questions": scores, "accuracy": _number(pooled.accuracy)}
+
+
+def _called(counts: Any) -> float:
+    """Give the share of pixels that were called so."""
+    return float(counts.called / counts.counted)
 
 
 def _interval(scores: Any) -> list[float] | None:
@@ -296,9 +301,9 @@ def _cell(scores: Mapping[str, Any], measure: str) -> str:
 def _flagged(found: Mapping[str, Any]) -> str:
     rows = [["mask", "% flagged"]]
     for name, mask in found["masks"].items():
-        asked = "clear" if "clear" in mask["questions"] else "cloud"
-        recall = mask["questions"][asked]
-        share = 1 - recall["recall"] if asked == "clear" else 2 * (1 - recall["boa"])
+        asked = mask["questions"]
+        # Where all is clear, what is not called clear is flagged; s2cloudless knows clouds only.
+        share = 1 - asked["clear"]["recall"] if "clear" in asked else asked["cloud"]["called"]
         rows.append([name, f"{100 * share:.2f}"])
     return table(rows)
 
