@@ -130,18 +130,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", type=Path, default=TORCH, help="one that has torch and timm")
     parser.add_argument("--folder", type=Path, help="where trainings go; default a scratch folder")
+    parser.add_argument("--only", nargs="*", choices=FOLDS, help="folds to train; default all")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.folder or Path(scratch)
-        folds = {}
-        for number, (name, held) in enumerate(FOLDS.items()):
-            place = folder / f"fold-{number}"
-            done = place / "network"
-            network = next(done.glob("*.onnx"), None) or trained(place, held, asked.python)
-            folds[name] = scores(network, held)
+        folds = folds_of(asked.folder or Path(scratch), asked.python, asked.only or tuple(FOLDS))
     found = {"steps": list(STEPS), "composed": MADE[0], "simulated": MADE[1], "folds": folds}
     save("regions", found)
     fill_in(PAGE, "regions", markdown(found))
+
+
+def folds_of(folder: Path, python: Path, wanted: Sequence[str]) -> dict[str, Any]:
+    """Train what is not in the folder yet, and score it."""
+    found = {}
+    for number, (name, held) in enumerate(FOLDS.items()):
+        if name in wanted:
+            place = folder / f"fold-{number}"
+            there = next((place / "network").glob("*.onnx"), None)
+            found[name] = scores(there or trained(place, held, python), held)
+    return found
 
 
 if __name__ == "__main__":
