@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cloudmask.registry import Entry
 
 BANDS = ["B02", "B03", "B04", "B08"]
+MODEL = "ukis-4b-l1c"
 STRIDE, MARGIN = 192, 32
 """Of the networks of ukis-csmask: tiles of 256 pixels, overlap 64."""
 
@@ -42,7 +43,7 @@ def scene(imagery: xr.DataArray, ukis_4b: Entry) -> xr.DataArray:
 @pytest.fixture(scope="module")
 def expected(scene: xr.DataArray) -> xr.DataArray:
     """(t, bands, y, x): the whole scene masked at once."""
-    return cloudmask.mask_clouds(scene, preset="dn").transpose("t", "bands", "y", "x")
+    return cloudmask.mask_clouds(scene, MODEL, preset="dn").transpose("t", "bands", "y", "x")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def masked(
     cube: DataCube, size: int | tuple[int, int] = STRIDE, t: str | None = None, **context: Any
 ) -> DataCube:
     """Run the text of the UDF as a client does."""
-    full = {"model": "ukis-4b-l1c", "preset": "cdse", "chunk_overlap": MARGIN, **context}
+    full = {"model": MODEL, "preset": "cdse", "chunk_overlap": MARGIN, **context}
     return neighborhood(cube, udf_code("archive"), size, MARGIN, t=t, context=full)
 
 
@@ -86,7 +87,7 @@ def test_probabilities_of_the_back_end_are_those_of_the_whole_scene(
     driver: Driver, scene: xr.DataArray, cube: DataCube, tmp_path: Path, t: str | None
 ) -> None:
     options = cloudmask.Options(output=cloudmask.Output(layout="probabilities"))
-    whole = cloudmask.mask_clouds(scene, preset="dn", options=options)
+    whole = cloudmask.mask_clouds(scene, MODEL, preset="dn", options=options)
     whole = whole.transpose("t", "bands", "y", "x")
     result = driver.sync(masked(cube, t=t, layout="probabilities"), tmp_path)
     assert list(result["bands"].values) == list(whole["bands"].values)
@@ -100,12 +101,12 @@ def test_the_border_of_a_cube_sees_what_the_collection_has_beyond_it(
     # Back-ends pad with no data there (geopyspark issue 982), so 33 pixels more are loaded.
     field, margin = (slice(60, 200), slice(80, 300)), 33
     cube = driver.load(scene, spatial_extent=extent(*field))
-    result = driver.sync(add_mask(cube, chunks=Chunks(delivery="archive")), tmp_path)
+    result = driver.sync(add_mask(cube, MODEL, chunks=Chunks(delivery="archive")), tmp_path)
     rows, columns = (slice(each.start - margin, each.stop + margin) for each in field)
-    whole = cloudmask.mask_clouds(scene[..., rows, columns], preset="dn")
+    whole = cloudmask.mask_clouds(scene[..., rows, columns], MODEL, preset="dn")
     expected = whole.transpose("t", "bands", "y", "x")[..., margin:-margin, margin:-margin]
     np.testing.assert_array_equal(result.values, expected.values)
-    alone = cloudmask.mask_clouds(scene[..., field[0], field[1]], preset="dn")
+    alone = cloudmask.mask_clouds(scene[..., field[0], field[1]], MODEL, preset="dn")
     assert (alone.transpose("t", "bands", "y", "x").values != expected.values).any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
@@ -192,6 +193,8 @@ def test_no_two_threads_open_a_cube_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenes = find_scenes(series(tmp_path / "s.nc", 6))
+    # What other tests left open would be closed by any thread at any moment, outside the lock.
+    gc.collect()
     real, inside, met = cubes.open_dataset, threading.Semaphore(1), []
 
     def slow(place: str, **options: Any) -> xr.Dataset:
