@@ -42,7 +42,9 @@ def scene(imagery: xr.DataArray, ukis_4b: Entry) -> xr.DataArray:
 @pytest.fixture(scope="module")
 def expected(scene: xr.DataArray) -> xr.DataArray:
     """(t, bands, y, x): the whole scene masked at once."""
-    return cloudmask.mask_clouds(scene, preset="dn").transpose("t", "bands", "y", "x")
+    return cloudmask.mask_clouds(scene, "ukis-4b-l1c", preset="dn").transpose(
+        "t", "bands", "y", "x"
+    )
 
 
 @pytest.fixture(scope="module")
