@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS := local,ukis,dask,cubes,stac,export,openvino
-# Side by side, those of a file in one process, in half the time: make test WORKERS="$(BESIDE)"
+# Side by side, those of a file in one process, in half the time: make test WORKERS='$(BESIDE)'
 BESIDE  := --numprocesses=2 --max-worker-restart=0 --dist=loadfile
 WORKERS ?=
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.

@@ -254,7 +254,7 @@ def _number(value: float) -> float | None:
 
 
 def draw_worst(dataset: Dataset, mask: Predictor, found: PredictorScores) -> None:
-    """Draw the three images on which a mask did worst: image, labels, mask."""
+    """Draw the two images on which a mask did worst: image, labels, mask."""
     from cloudmask.local.picture import coloured, panels
     from cloudmask_export.evaluation.page.pictures import natural
     from cloudmask_export.evaluation.page.worst import worst, wrong

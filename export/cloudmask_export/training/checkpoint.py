@@ -146,7 +146,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
 
     trainer.stage, recipe = state["stage"], trainer.recipe
     fresh = network(recipe.architecture, recipe.stages[trainer.stage].classes)
-    trainer._begin(fresh)  # noqa: SLF001 - a trainer's own way from stage to stage
+    trainer.begin(fresh)
     trainer.net.load_state_dict(state["net"])
     trainer.kept.load_state_dict(state["kept"])
     trainer.optimiser.load_state_dict(state["optimiser"])

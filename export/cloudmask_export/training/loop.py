@@ -19,6 +19,7 @@ from cloudmask_export.training import augment
 from cloudmask_export.training.bank import FINE, SCALE
 from cloudmask_export.training.losses import cost
 from cloudmask_export.training.recipe import CHANNELS
+from cloudmask_export.training.sets import members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +63,10 @@ class Trainer:
         self.stage, self.step = 0, 0
         torch.manual_seed(recipe.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._begin(network(recipe.architecture, recipe.stages[0].classes))
+        self.begin(network(recipe.architecture, recipe.stages[0].classes))
 
-    def _begin(self, net: nn.Module) -> None:
+    def begin(self, net: nn.Module) -> None:
+        """Train this network from now on, with a fresh average and optimiser."""
         self.net = net.to(self.device, memory_format=torch.channels_last)
         self.kept = AveragedModel(
             self.net, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.smoothing), use_buffers=True
@@ -102,7 +104,7 @@ class Trainer:
             state[name] = state[name][rows]
         fresh.load_state_dict(state)
         self.stage, self.step = self.stage + 1, 0
-        self._begin(fresh)
+        self.begin(fresh)
 
     def _one(self, stage: Stage) -> float:
         images, allowed = self.batch(stage)
@@ -132,15 +134,11 @@ class Trainer:
         images, sets = augment.moved(images, sets, recipe.crop, how, draws)
         images = self.normal(augment.relit(images, how, draws))
         images = augment.without_bands(images, how.dropout, draws)
-        allowed = _members(sets, CHANNELS[stage.classes])
+        allowed = torch.from_numpy(members(sets.numpy(), CHANNELS[stage.classes]))
         return (
             images.to(self.device, memory_format=torch.channels_last),
             allowed.to(self.device),
         )
-
-
-def _members(sets: Tensor, channels: tuple[tuple[int, ...], ...]) -> Tensor:
-    return torch.stack([(sets & sum(1 << c for c in codes)) > 0 for codes in channels], dim=1)
 
 
 def pace(step: int, steps: int) -> float:
