@@ -1,8 +1,8 @@
 """Is the score luck? The recipe of `cloudmask-s2-small`, each region left out in turn.
 
 `python -m benchmarks.regions` trains a network for each fold, with about a sixth of the steps of
-the one that ships and fewer made images. It needs the project's test data and a Python with torch
-(`--python`; `make test-torch` makes `.venv/torch`), and writes `results/regions.json` and the table
+the one that ships and fewer made images. It needs the project's test data and a Python with
+torch (`--python`; `make test-torch` makes one). It writes `results/regions.json` and the table
 of docs/accuracy.md.
 """
 
