@@ -11,7 +11,7 @@ WORKERS ?=
 BACKENDS := $(VENV)/backends
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch lint format bench bench-inner wheel clean
+.PHONY: help demo test test-torch lint format docs notebooks fuzz audit bench bench-inner wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -66,7 +66,7 @@ $(VENV)/.%: pyproject.toml $(VENV)/.run
 demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it (demo/)
 	$(BIN)/cloudmask demo --output demo
 
-test: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
+test: $(VENV)/.test $(VENV)/.openeo $(VENV)/.docs $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
 	$(BIN)/python -m pytest --ignore=tests/export/torch $(WORKERS)
 
 test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
@@ -80,6 +80,19 @@ lint: $(VENV)/.test $(VENV)/.openeo $(VENV)/.lint $(VENV)/.bench ## style, types
 format: $(VENV)/.lint ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.openeo $(VENV)/.docs ## build the documentation site, offline, into build/docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
+
+notebooks: $(VENV)/.test $(VENV)/.openeo ## run the examples' notebooks and store what they show
+	$(BIN)/python examples/make.py
+
+fuzz: $(VENV)/.test ## try 5,000 cubes and 100,000 damaged files, manifests, archives and contexts
+	$(BIN)/python -m fuzz
+
+audit: $(VENV)/.test $(VENV)/.openeo $(VENV)/.audit ## known holes and licences of all that is installed
+	$(BIN)/python -m tools.audit $(AUDIT)
 
 bench: $(VENV)/.test $(VENV)/.openeo $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made $(BACKENDS)/driver/.made ## measure us and the peers, update the tables
 	$(BIN)/python -m benchmarks.run

@@ -9,7 +9,9 @@ import xarray as xr
 from cloudmask import mask_clouds
 from cloudmask.local.simulator import SceneSettings, simulate
 
-dates = [simulate(SceneSettings(shape=(384, 384), seed=seed)) for seed in (1, 2, 3)]
+dates = [
+    simulate(SceneSettings(shape=(384, 384), pixel_size=20.0, seed=seed)) for seed in (1, 2, 3)
+]
 cube = xr.DataArray(
     np.stack([date.reflectance_dn for date in dates]),
     dims=("time", "band", "y", "x"),
@@ -19,7 +21,7 @@ cube = xr.DataArray(
     },
 ).chunk({"time": 1, "y": 192, "x": 192})
 
-mask = mask_clouds(cube, "ukis-4b-l1c", preset="dn").sel(band="mask")
+mask = mask_clouds(cube, preset="dn").sel(band="mask")
 print("lazy so far:", mask.chunks is not None)
 
 usable = mask == 0

@@ -32,7 +32,7 @@ def masked(connection: openeo.Connection | None) -> openeo.DataCube:
         bands=BANDS,
         fetch_metadata=connection is not None,
     )
-    mask = mask_clouds(cube, "ukis-4b-l1c", chunks=Chunks(delivery="archive"))
+    mask = mask_clouds(cube, chunks=Chunks(delivery="archive"))
     return cloud_free(cube, mask).reduce_dimension(dimension="t", reducer="median")
 
 

@@ -10,10 +10,10 @@ from openeo.udf.run_code import run_udf_code
 from cloudmask.local.simulator import SceneSettings, simulate
 from cloudmask_openeo import udf_code
 
-SIZE, OVERLAP = 192, 32  # of a chunk, as `mask_clouds` would choose for this network
+SIZE, OVERLAP = 192, 32  # of a chunk: the stride of the network's tiles, half their overlap
 
 # A scene as the Copernicus Data Space hands it over: float32, NaN where there is nothing.
-scene = simulate(SceneSettings(shape=(SIZE, 2 * SIZE), seed=4))
+scene = simulate(SceneSettings(shape=(SIZE, 2 * SIZE), pixel_size=20.0, seed=4))
 numbers = scene.reflectance_dn.astype(np.float32)
 numbers[numbers == 0] = np.nan
 cube = xr.DataArray(
@@ -22,7 +22,7 @@ cube = xr.DataArray(
     coords={"bands": list(scene.bands)},
     attrs={"t": "2023-06-01"},
 )
-context = {"model": "ukis-4b-l1c", "preset": "cdse", "chunk_overlap": OVERLAP}
+context = {"preset": "cdse", "chunk_overlap": OVERLAP}
 
 # Back-ends pad with NaN where the cube ends, and cut the overlap off the answer.
 padded = cube.pad(y=OVERLAP, x=OVERLAP, constant_values=np.nan)

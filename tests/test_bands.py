@@ -181,7 +181,7 @@ def test_zero_is_a_number_where_no_data_is_nan(preset: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", ">f2", "float32", "float64", "longdouble"])
 def test_nan_and_infinities_are_no_data_in_every_preset(preset: str, dtype: str) -> None:
     numbers = stack([np.nan, np.inf, -np.inf, 1], dtype)
     assert valid(preset, numbers) == [False, False, False, True]
@@ -206,7 +206,8 @@ def test_booleans_are_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "nodata"), [("uint16", -9999), ("uint8", 300), ("uint16", 0.5), ("float16", 65535)]
+    ("dtype", "nodata"),
+    [("uint16", -9999), ("uint8", 300), ("uint16", 0.5), ("float16", 65535), (">f2", 65535)],
 )
 def test_a_no_data_value_that_the_dtype_cannot_hold_is_never_met(
     dtype: str, nodata: float

@@ -160,3 +160,54 @@ def test_a_scale_of_nothing_is_refused() -> None:
 def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(OptionError, match="preset='sentinel': choose one of cdse"):
         _ = parse_context({"preset": "sentinel"}).numbers
+
+
+@pytest.mark.parametrize("given", [[], [["model", "x"]], "x", 5, True])
+def test_what_is_no_dictionary_is_no_context(given: Any) -> None:
+    with pytest.raises(OptionError, match="is no dictionary; known keys are model, "):
+        parse_context(given)
+
+
+def test_a_key_that_is_no_word_is_unknown() -> None:
+    odd: Any = {3: 1, None: 2}
+    with pytest.raises(OptionError, match="unknown key 3, None; known are"):
+        parse_context(odd)
+
+
+def test_lists_in_lists_are_refused_however_deep() -> None:
+    deep: Any = 0
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(OptionError, match="neither a number, a word nor a list of them") as caught:
+        parse_context({"bands": deep})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("key", ["model", "bands", "masked", "deps"])
+@pytest.mark.parametrize("given", [5, 2.5, True, [None], ["x", 1]])
+def test_names_are_words(key: str, given: Any) -> None:
+    with pytest.raises(OptionError, match=f"context: {key}=.*must be a word or a list of words"):
+        parse_context({key: given})
+
+
+@pytest.mark.parametrize("given", ["x", ["x"], [None], [True]])
+def test_no_data_are_numbers(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"nodata=.*must be a number"):
+        parse_context({"scale": 1, "nodata": given})
+
+
+def test_one_number_may_stand_alone() -> None:
+    assert parse_context({"scale": 1, "nodata": 0}).numbers.nodata == (0.0,)
+
+
+@pytest.mark.parametrize("given", [np.array(3), np.int64(3), np.float32(3)])
+def test_a_number_of_numpy_is_a_number(given: Any) -> None:
+    tta = parse_context({"tta": given}).options.tta
+    assert tta is not None
+    assert tta.depth == 3
+
+
+@pytest.mark.parametrize("key", ["scale", "offset"])
+def test_a_whole_number_beyond_any_float_is_refused(key: str) -> None:
+    with pytest.raises(OptionError, match=f"{key}=1000.*must be finite"):
+        _ = parse_context({"scale": 1, key: 10**400}).numbers

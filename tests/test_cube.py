@@ -222,6 +222,12 @@ def test_a_dilation_larger_than_the_image_still_agrees() -> None:
     np.testing.assert_array_equal(masked(cube.chunk(x=20), output=output, chunk=24), whole)
 
 
+def test_empty_chunks_along_the_bands_are_no_matter() -> None:
+    cube = make_cube()
+    lazy = cube.chunk(bands=(0, 0, 0, 0, 4))  # selections leave such; dask cannot index them
+    np.testing.assert_array_equal(masked(lazy), masked(cube))
+
+
 def test_chunks_along_bands_and_time_are_no_matter() -> None:
     cube = make_cube(3)
     lazy = cube.chunk(t=2, bands=1, y=10, x=10)
@@ -437,6 +443,15 @@ def test_a_network_of_one_band_takes_a_cube_without_a_band_dimension(
     np.testing.assert_array_equal(answer.sel(bands="class"), expected)
 
 
+@pytest.mark.parametrize("order", list(permutations(("t", "y", "x"))), ids="-".join)
+def test_the_order_of_dimensions_is_kept_without_a_band_dimension(order: tuple[str, ...]) -> None:
+    cube = make_cube(2).isel(bands=3).transpose(*order)
+    answer = masked(cube, one_band_model())
+    assert tuple(dim for dim in answer.dims if dim != "bands") == order
+    expected = (cube > 0.5).transpose(*order)
+    np.testing.assert_array_equal(answer.sel(bands="class").transpose(*order), expected)
+
+
 def test_a_scalar_coordinate_that_names_another_band_is_refused() -> None:
     cube = make_cube().isel(bands=0)  # says that it is B02
     with pytest.raises(BandError, match="B08"):
@@ -573,6 +588,12 @@ def test_a_cube_of_no_time_steps_has_an_answer_of_none(*, lazy: bool, layout: st
     assert answer.shape == (0, len(output.bands), 50, 40)
 
 
+@pytest.mark.parametrize("shape", [(50, 40), (244, 14), (1, 700)])
+def test_a_dask_cube_of_no_time_steps_may_have_any_size(shape: tuple[int, int]) -> None:
+    cube = make_cube(1, shape).isel(t=slice(0, 0)).chunk()
+    assert masked(cube, output=FULL).compute().shape == (0, 6, *shape)
+
+
 # -- coordinates ----------------------------------------------------------------------------
 
 
@@ -585,6 +606,25 @@ def test_coordinates_pass_through_untouched(*, lazy: bool) -> None:
     for name in set(cube.coords) - {"bands"}:
         xr.testing.assert_identical(answer[name].variable.load(), cube[name].variable)
         assert answer[name].dtype == cube[name].dtype
+
+
+def test_a_coordinate_of_two_dimensions_keeps_their_order() -> None:
+    places = np.random.default_rng(0).random((50, 40))
+    cube = make_cube().assign_coords(longitude=(("y", "x"), places)).transpose("x", ...)
+    cube = cube.assign_coords(longitude=(("y", "x"), places))
+    answer = masked(cube)
+    assert answer.dims == cube.dims
+    xr.testing.assert_identical(answer.longitude.variable, cube.longitude.variable)
+
+
+def test_an_index_of_two_levels_is_kept() -> None:
+    tiles = ("t", ["T31TCJ", "T31TCJ", "T32TQM"])
+    cube = make_cube(3).assign_coords(tile=tiles, day=("t", [1, 2, 1])).drop_vars("t")
+    cube = cube.set_index(t=["tile", "day"])
+    answer = masked(cube)
+    for name in ("t", "tile", "day"):
+        assert answer[name].dtype == cube[name].dtype
+    assert answer.indexes["t"].equals(cube.indexes["t"])
 
 
 def test_the_crs_is_kept() -> None:

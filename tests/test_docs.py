@@ -28,6 +28,7 @@ from cloudmask_export.item import item
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PREPARATION = {"python3 -m venv cloudmask-env", ". cloudmask-env/bin/activate"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -67,6 +68,8 @@ def workplace(
     scene = simulate(SceneSettings(shape=(260, 300)))
     write_scene(folder / "scene.tif", scene)
     write_scene(folder / "other.tif", scene)
+    (folder / "demo").mkdir()
+    write_scene(folder / "demo" / "scene.tif", scene)
     safe_trees.write_safe(folder, safe_trees.simulated_images(1200))
     four = scene.reflectance_dn[[1, 2, 3, 7]]
     profile = {"driver": "GTiff", "count": 4, "height": 260, "width": 300, "dtype": "uint16"}
@@ -165,15 +168,24 @@ def test_the_python_of_a_page_runs(page: Path, workplace: Path) -> None:
     subprocess.run([sys.executable, "-W", flag, "-c", code], cwd=workplace, check=True)
 
 
+@pytest.fixture(scope="module")
+def ran() -> set[str]:
+    """Remember the commands that have run: what several pages say is run once."""
+    return set()
+
+
 @pytest.mark.parametrize("page", pages_with("console"), ids=name)
-def test_the_commands_of_a_page_run_in_their_order(page: Path, workplace: Path) -> None:
+def test_the_commands_of_a_page_run_in_their_order(
+    page: Path, workplace: Path, ran: set[str]
+) -> None:
     for command in commands(page):
-        if command.startswith("cloudmask ") and not trains(command):
+        if command.startswith("cloudmask ") and not trains(command) and command not in ran:
             words = [sys.executable, "-m", *shlex.split(command)]
             done = subprocess.run(
                 words, cwd=workplace, capture_output=True, text=True, check=False
             )
             assert (command, done.returncode, done.stderr) == (command, 0, "")
+            ran.add(command)
 
 
 def trains(command: str) -> bool:
@@ -188,7 +200,11 @@ def test_every_other_command_is_a_task_or_an_installation_that_exists() -> None:
             "optional-dependencies"
         ]
     )
-    others = [command for command in commands() if not command.startswith("cloudmask ")]
+    others = [
+        command
+        for command in commands()
+        if not command.startswith("cloudmask ") and command not in PREPARATION
+    ]
     assert {"make demo", "make test"} <= set(others)
     for command in others:
         program, *words = shlex.split(command)
@@ -218,6 +234,21 @@ def test_the_guarantees_name_tests_that_exist() -> None:
     named = re.findall(r"tests/[\w/]+(?:\.py)?", (ROOT / "README.md").read_text("utf-8"))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_guarantees_of_the_readme_are_those_of_their_page() -> None:
+    readme, page = (
+        (ROOT / file).read_text("utf-8") for file in ("README.md", "docs/guarantees.md")
+    )
+    rows = re.findall(r"^\| \d+ \| .*$", readme, re.MULTILINE)
+    assert rows
+    assert re.findall(r"^\| \d+ \| .*$", page, re.MULTILINE) == rows
+
+
+def test_every_guarantee_is_explained_on_its_page() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    numbers = re.findall(r"^\| (\d+) \| ", page, re.MULTILINE)
+    assert re.findall(r"^\*\*(\d+)\. ", page, re.MULTILINE) == numbers
 
 
 def test_every_key_of_a_udfs_context_is_explained() -> None:

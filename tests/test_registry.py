@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -443,6 +444,22 @@ def test_a_damaged_manifest_among_the_users_own_is_left_out_with_a_warning(
         assert find("net").installed
 
 
+def test_a_users_own_network_is_not_left_out_for_want_of_an_open_file(
+    archive: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else another network of this name would answer in its place, and go on to do so.
+    monkeypatch.setenv(HOME, str(archive("own") / FOLDER))
+
+    def refusing(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    with monkeypatch.context() as starved:
+        starved.setattr("pathlib.Path.read_bytes", refusing)
+        with pytest.raises(OSError, match="Too many open files"):
+            known()
+    assert known()["net"].installed
+
+
 def test_weights_beside_networks_are_no_networks(
     archive: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,3 +491,25 @@ def test_a_users_own_folder_that_nobody_may_look_into_is_left_out(
     monkeypatch.setenv(HOME, str(tmp_path / "networks"))
     monkeypatch.setattr(os, "stat", refusing)
     assert "ukis-4b-l1c" in known()
+
+
+def test_what_is_wrong_with_a_manifest_beside_a_file_names_the_manifest(
+    make_file: MakeFile,
+) -> None:
+    path = make_file(manifest())
+    path.with_suffix(".json").write_text("{}", "utf-8")
+    with pytest.raises(ModelError, match=r"net\.json: manifest: 'properties' is missing"):
+        local(path)
+
+
+def test_what_is_wrong_with_a_manifest_inside_a_file_names_the_file(make_file: MakeFile) -> None:
+    with pytest.raises(ModelError, match=r"net\.onnx: manifest: 'properties' is missing"):
+        local(make_file("{}"))
+
+
+def test_metadata_that_are_no_text_are_refused(make_file: MakeFile) -> None:
+    path = make_file(manifest())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"Feature"', b'"Fea\xff\xfere"'))
+    with pytest.raises(ModelError, match=r"net\.onnx: its metadata are no text"):
+        local(path)

@@ -24,7 +24,9 @@ def test_threads_come_from_the_environment(
     assert Runtime(threads=7).intra_op_threads == 7
 
 
-@pytest.mark.parametrize("value", [None, "", "0", "many", "-1", "1.5", "²"])
+@pytest.mark.parametrize(
+    "value", [None, "", "0", "many", "-1", "1.5", "²", "1025", "9999", "9" * 5000]
+)
 def test_without_a_number_there_threads_are_the_usable_cores(
     monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
@@ -44,7 +46,7 @@ def test_usable_cores_are_those_this_process_is_bound_to(monkeypatch: pytest.Mon
     assert Runtime().intra_op_threads == 64
 
 
-@pytest.mark.parametrize("threads", [0, -1, 2.5, "2", True])
+@pytest.mark.parametrize("threads", [0, -1, 2.5, "2", True, 1025, 10**12])
 def test_a_number_of_threads_that_cannot_be_is_refused(threads: object) -> None:
     with pytest.raises(OptionError, match="threads="):
         Runtime(threads=threads)  # type: ignore[arg-type]

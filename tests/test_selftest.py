@@ -88,7 +88,7 @@ def test_a_test_file_with_python_objects_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_without_a_test_has_no_result() -> None:
-    entry = known()["ukis-4b-l1c"]
+    entry = known()["cloudmask-s2-small-4b"]
     assert self_test(replace(entry, spec=replace(entry.spec, test=None))) is None
 
 
@@ -160,4 +160,32 @@ def test_a_test_file_that_is_an_archive_is_refused(tmp_path: Path) -> None:
     with (tmp_path / entry.spec.test.input).open("wb") as file:
         np.savez(file, np.ones((4, 64, 64)))
     with pytest.raises(ModelError, match="cannot be read"):
+        self_test(entry)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (4, 8",
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (4, 10000000000, 80000), }",
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (4, 8L, 8), 'x': (",
+        "(" * 5000,
+    ],
+    ids=["cut off", "larger than any memory", "of Python 2, cut off", "deep"],
+)
+def test_a_test_file_with_a_damaged_header_is_refused(tmp_path: Path, header: str) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    content = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(64)
+    (tmp_path / entry.spec.test.input).write_bytes(content)
+    with pytest.raises(ModelError, match=r"test file .*\.npy cannot be read"):
+        self_test(entry)
+
+
+@pytest.mark.parametrize("dtype", ["<c8", "<U3", "<M8[s]", [("a", "<u2")]])
+def test_a_test_file_of_no_real_numbers_is_refused(tmp_path: Path, dtype: Any) -> None:
+    entry = moved(entry_of("ukis-4b-l1c"), tmp_path)
+    assert entry.spec.test
+    np.save(tmp_path / entry.spec.test.input, np.zeros((4, 64, 64), dtype))
+    with pytest.raises(ModelError, match=r"test file .*\.npy has the dtype .*real numbers"):
         self_test(entry)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cloudmask.augment import TTA
 from cloudmask.errors import CloudmaskError, ModelError, OptionError
-from cloudmask.spec import ModelSpec, parse_manifest
+from cloudmask.spec import ModelSpec, TestFiles, parse_manifest
 from cloudmask_export import ukis
 from cloudmask_export.item import item
 
@@ -212,6 +212,7 @@ REFUSED = {
     "properties/cloudmask:family": (3, "family 3 is no text"),
     "assets/model/file:size": (-1, "file:size=-1: must be 0 or more"),
     "properties/gsd": (0, "must be greater than 0"),
+    "properties/mlm:input/0/bands/0": ({"name": {"x": 1}}, "bands must be names"),
     "assets/model/roles": (["data"], "no asset has the role mlm:model"),
     "assets/model/file:checksum": ("1220abc", "is no sha256 multihash"),
 }
@@ -293,6 +294,27 @@ def test_any_damage_gives_a_sound_spec_or_a_model_error(path: tuple[Any, ...], v
     assert min(read.size, read.bytes_per_pixel, read.flops_per_pixel) >= 0
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "properties/gsd",
+        "properties/mlm:input/0/value_scaling/0/mean",
+        "properties/mlm:hyperparameters/inference/flops_per_pixel",
+    ],
+)
+def test_a_whole_number_beyond_any_float_is_refused(path: str) -> None:
+    with pytest.raises(ModelError, match=r"manifest: not a readable .*(too large|finite)"):
+        parse_manifest(changed(path, 10**400))
+
+
+def test_the_bands_of_a_test_image_must_be_names() -> None:
+    item = json.loads(changed("properties/gsd", 10))
+    tests = {"href": "x.npy", "bands": ["B02", {"name": ["B03"]}], "cloudmask:tolerance": 0.1}
+    item["assets"] |= {"test-input": tests, "test-output": tests}
+    with pytest.raises(ModelError, match=r"bands must be names, \['B03'\] is none"):
+        parse_manifest(json.dumps(item))
+
+
 def test_json_too_deep_is_refused() -> None:
     with pytest.raises(ModelError, match="manifest"):
         parse_manifest("[" * 100_000)
@@ -332,3 +354,41 @@ def test_every_tile_has_a_default_overlap_that_works(tile: int) -> None:
 def test_a_spec_that_contradicts_itself_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(CloudmaskError, match=r"must|needs|pixels an edge"):
         spec(**changes)
+
+
+# -- files that a manifest names ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/etc/passwd",
+        "../net.onnx",
+        "a/../../net.onnx",
+        "..\\net.onnx",
+        "C:/net.onnx",
+        "a\0b",
+        "\\x",
+    ],
+)
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(place: str) -> None:
+    with pytest.raises(ModelError, match="must be a name relative to the manifest"):
+        spec(file=place)
+
+
+@pytest.mark.parametrize("key", ["input", "output"])
+def test_a_manifest_whose_test_is_a_file_elsewhere_is_refused(key: str) -> None:
+    files = {"input": "a.npy", "output": "b.npy", key: "/etc/passwd"}
+    with pytest.raises(ModelError, match="must be a name relative to the manifest"):
+        spec(test=TestFiles(bands=("B02",), tolerance=0.0, **files))
+
+
+@pytest.mark.parametrize("place", ["", "net.onnx", "inner/net.onnx", "my..net.onnx"])
+def test_a_file_beside_the_manifest_may_be_named(place: str) -> None:
+    assert spec(file=place).file == place
+
+
+@pytest.mark.parametrize("package", ["this.x", "a b", "../a", ".a"])
+def test_a_package_that_would_have_to_be_imported_to_be_found_is_refused(package: str) -> None:
+    with pytest.raises(ModelError, match="must be a package's name, without dots"):
+        spec(package=package)

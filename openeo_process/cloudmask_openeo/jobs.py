@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from cloudmask.context import DEFAULT_FOLDER
 from cloudmask.errors import OptionError
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Where programs may be fetched by plain http."""
+
 MEMORY = "3g"
 """Address space of a worker's Python, enough for two networks and chunks of 1024 pixels."""
 
@@ -49,7 +52,13 @@ def job_options(
 
 def _address(archive: str) -> str:
     parts = urlsplit(archive)
-    if parts.scheme not in ("https", "http", "s3") or not parts.netloc or parts.fragment:
+    if "@" in parts.netloc:
+        raise OptionError(
+            "archive: its address has a user's name or password in it, and job options are shown "
+            "to whoever may see the job; give a signed address that expires, or a public one"
+        )
+    here = parts.scheme == "http" and parts.hostname in LOOPBACK
+    if not (parts.scheme in ("https", "s3") or here) or not parts.netloc or parts.fragment:
         raise OptionError(
             f"archive={archive!r}: give the address from which the back-end can fetch it, such "
             f"as https://example.org/deps.zip; the folder {DEFAULT_FOLDER} is added to it"

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +14,7 @@ import pytest
 sys.path += [str(Path(__file__).parent / name) for name in ("driver", "titiler")]
 
 from driver_fixtures import driver, pixels, site
+from served import Server, running
 from titiler_fixtures import numbers, public_titiler, start_titiler, titiler
 
 if TYPE_CHECKING:
@@ -37,18 +32,6 @@ __all__ = [
 ]
 
 BACKENDS = Path(sys.prefix) / "backends"
-PATIENCE = 90.0
-"""Seconds that a back-end may take to answer its first request."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running process that answers on 127.0.0.1."""
-
-    url: str
-    """Without a slash at the end."""
-    log: Path
-    """What it writes to stdout and stderr."""
 
 
 class Serve(Protocol):
@@ -67,9 +50,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
         def start(backend: str, script: Path, env: Mapping[str, str], health: str = "/") -> Server:
             log = tmp_path_factory.mktemp(script.stem) / "server.log"
-            return stack.enter_context(_running(_interpreter(backend), script, env, health, log))
+            return stack.enter_context(running(_interpreter(backend), script, env, health, log))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def driver_python() -> Path:
+    """Interpreter of the environment of openeo_driver."""
+    return _interpreter("driver")
 
 
 def _interpreter(backend: str) -> Path:
@@ -79,42 +68,3 @@ def _interpreter(backend: str) -> Path:
         report = pytest.fail if os.environ.get("CI") else pytest.skip
         report(f"the back-end {backend} is not installed in {BACKENDS}; `make test` does it")
     return python
-
-
-@contextmanager
-def _running(
-    python: Path, script: Path, env: Mapping[str, str], health: str, log: Path
-) -> Iterator[Server]:
-    port = _free_port()
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [python, script, str(port)], stdout=out, stderr=out, env={**os.environ, **env}
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(process, url + health, log)
-            yield Server(url, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"{url} does not answer (exit code {process.poll()}):\n{log.read_text()[-4000:]}")

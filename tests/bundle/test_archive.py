@@ -227,3 +227,35 @@ def test_a_success_replaces_what_stood_there(tmp_path: Path) -> None:
         assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["deps.zip"]
     assert path.read_text() == "whole"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_that_could_take_any_memory_to_unpack_is_refused(
+    tmp_path: Path, method: int
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("a", b"x")
+    with pytest.raises(ArchiveError, match=rf"a\.zip: .*'a' is packed by method {method}"):
+        read_zip(path)
+
+
+@pytest.mark.parametrize(
+    ("at", "field", "why"),
+    [
+        (20, b"\xfe\xff\xff\x7f", "should have 2147483646 bytes, which are not there"),
+        (42, b"\xff\xff\xff\x7f", "which are not there"),
+        (6, b"\xff\0", "zip file version 25.5"),
+    ],
+    ids=["size", "place", "version"],
+)
+def test_an_entry_that_cannot_be_is_refused(
+    tmp_path: Path, at: int, field: bytes, why: str
+) -> None:
+    path = raw(tmp_path / "a.zip", ("a", 0))
+    content = bytearray(path.read_bytes())
+    start = content.index(b"PK\1\2") + at
+    content[start : start + len(field)] = field
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=rf"a\.zip: .*{why}"):
+        read_zip(path)

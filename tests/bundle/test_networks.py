@@ -113,6 +113,11 @@ def test_several_licence_texts_all_travel(make_network: MakeNetwork, tmp_path: P
     }
 
 
+def test_a_network_of_our_own_travels_with_our_licence() -> None:
+    files = packed("cloudmask-s2-small-4b").files
+    assert b"MIT License" in files[f"{FOLDER}/cloudmask-s2-small-4b.LICENCE.txt"]
+
+
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "a b", "-m", "a\n"])
 def test_a_name_that_is_no_file_name_is_refused(
     make_network: MakeNetwork, tmp_path: Path, name: str

@@ -172,6 +172,15 @@ def test_the_session_gets_the_threads_and_does_not_spin() -> None:
     assert not options.enable_mem_pattern
 
 
+def test_the_session_gets_no_more_threads_than_the_system_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It would wait for ever for those that it cannot start (tests/openeo/test_starved.py).
+    monkeypatch.setattr("cloudmask.engines.ort.startable", lambda wanted: wanted - 2)
+    options = _session_options(onnxruntime.SessionOptions(), Runtime(threads=5))
+    assert options.intra_op_num_threads == 3
+
+
 @pytest.mark.parametrize("arena", [True, False])
 def test_the_session_gets_the_arena_that_was_chosen(*, arena: bool) -> None:
     options = _session_options(onnxruntime.SessionOptions(), Runtime(threads=1, arena=arena))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 rasterio = pytest.importorskip("rasterio")
 
+from rasterio.errors import RasterioError  # noqa: E402
 from rasterio.io import MemoryFile  # noqa: E402
 from rasterio.transform import from_origin  # noqa: E402
 
@@ -17,6 +18,7 @@ from cloudmask.local.readers import (  # noqa: E402
     Raster,
     band_labels,
     choose,
+    gdal,
     opened,
     true_colour,
     warn_of_misfit,
@@ -316,3 +318,55 @@ def test_a_picture_is_red_green_blue_where_the_file_has_them(raster: Callable[..
 
 def test_a_picture_of_other_bands_shows_the_first(raster: Callable[..., Any]) -> None:
     assert true_colour(raster(numbers(), bands=None)) == (1,)
+
+
+# -- rasters that are programs, or lists of other files -------------------------------------
+
+VRT = """<VRTDataset rasterXSize="8" rasterYSize="8">
+<VRTRasterBand dataType="Float32" band="1" subClass="VRTDerivedRasterBand">
+<PixelFunctionLanguage>Python</PixelFunctionLanguage><PixelFunctionType>run</PixelFunctionType>
+<PixelFunctionCode><![CDATA[
+def run(*given, **named):
+    open({mark!r}, "w").close()
+]]></PixelFunctionCode></VRTRasterBand></VRTDataset>"""
+
+
+def test_a_program_inside_a_virtual_raster_is_not_run_even_where_gdal_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_VRT_ENABLE_PYTHON", "YES")
+    mark = tmp_path / "ran"
+    (tmp_path / "a.vrt").write_text(VRT.format(mark=str(mark)))
+    with gdal(), opened(tmp_path / "a.vrt") as dataset, pytest.raises(RasterioError):
+        dataset.read(1)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.jp2", "a.img", "a.dat", "a"])
+def test_only_what_is_called_vrt_may_name_other_files(tmp_path: Path, name: str) -> None:
+    with rasterio.open(
+        tmp_path / "private.tif", "w", driver="GTiff", width=8, height=8, count=1, dtype="uint8",
+        crs="EPSG:32633", transform=from_origin(6e5, 5e6, 10, 10),
+    ) as file:  # fmt: skip
+        file.write(np.ones((1, 8, 8), np.uint8))
+    text = (
+        '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1">'
+        f"<SimpleSource><SourceFilename>{tmp_path / 'private.tif'}</SourceFilename>"
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    (tmp_path / name).write_text(text)
+    (tmp_path / "a.vrt").write_text(text)
+    with gdal():
+        with opened(tmp_path / "a.vrt") as dataset:
+            assert dataset.read(1).all()
+        with pytest.raises(CubeError, match="cannot be read as a raster"), opened(tmp_path / name):
+            pass
+
+
+def test_a_description_of_a_server_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_text(
+        '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}</ServerUrl>'
+        "</Service><DataWindow><SizeX>8</SizeX><SizeY>8</SizeY></DataWindow></GDAL_WMS>"
+    )
+    with pytest.raises(CubeError, match="cannot be read as a raster"), opened(tmp_path / "a.tif"):
+        pass

@@ -160,3 +160,22 @@ def test_parquet_without_pyarrow_names_the_extra(
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"table\.xlsx: .* must end in \.csv or \.parquet"):
         write_statistics(tmp_path, tmp_path / "table.xlsx")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_text_of_an_item_is_a_formula_to_a_spreadsheet(tmp_path: Path, text: str) -> None:
+    put(tmp_path, "a", cloudmask__model=[text], platform=text)
+    (row,) = as_csv(tmp_path)
+    assert (row["model"], row["platform"]) == (f"'{text}", f"'{text}")
+
+
+def test_a_text_of_several_lines_stays_in_its_row(tmp_path: Path) -> None:
+    put(tmp_path, "a", cloudmask__model=["net\r=1+1\n=2"], platform="\r=1")
+    (row,) = as_csv(tmp_path)
+    assert (row["model"], row["platform"]) == ("net =1+1 =2", "' =1")
+
+
+def test_other_texts_and_numbers_stand_in_the_table_as_they_are(tmp_path: Path) -> None:
+    put(tmp_path, "a", cloudmask__model=["a=b"], cloudmask__seconds=-1.5)
+    (row,) = as_csv(tmp_path)
+    assert (row["model"], row["seconds"]) == ("a=b", "-1.5")

@@ -40,3 +40,14 @@ def test_an_address_that_a_back_end_cannot_fetch_is_refused(address: str) -> Non
 def test_memory_that_spark_cannot_read_is_refused(memory: str) -> None:
     with pytest.raises(OptionError, match=f"memory='{memory}': write a number and m or g"):
         job_options(memory=memory)
+
+
+def test_an_archive_is_not_fetched_by_plain_http() -> None:
+    with pytest.raises(OptionError, match="give the address from which"):
+        job_options("http://example.org/deps.zip")
+
+
+def test_an_address_with_a_password_does_not_get_into_a_job() -> None:
+    with pytest.raises(OptionError, match="has a user's name or password") as caught:
+        job_options("https://me:hunter2@example.org/deps.zip")
+    assert "hunter2" not in str(caught.value)

@@ -208,6 +208,21 @@ def test_the_context_is_the_same_dictionary_for_every_chunk(tiny_network: Path) 
     xr.testing.assert_identical(run(TEXT, cube(), context), first)
 
 
+@pytest.mark.parametrize("deps", [None, "here", [], ["here", "there"], "x" * 10_000, "\0"])
+def test_folders_of_an_archive_may_be_one_or_many_or_left_out(
+    tiny_network: Path, deps: Any
+) -> None:
+    context = {"model": str(tiny_network)}
+    expected = run(TEXT, cube(), context)
+    xr.testing.assert_identical(run(TEXT, cube(), {**context, "deps": deps}), expected)
+
+
+@pytest.mark.parametrize("deps", [5, {"x": 1}, ["x", None], [["x"]], ["\0", 1]])
+def test_folders_that_are_no_names_are_refused_in_words(tiny_network: Path, deps: Any) -> None:
+    with pytest.raises(OptionError, match="context: "):
+        run(TEXT, cube(), {"model": str(tiny_network), "deps": deps})
+
+
 @pytest.mark.parametrize("layout", [*LAYOUT_BANDS, None])
 def test_metadata_get_the_labels_of_the_layout(layout: str | None) -> None:
     bands = BandDimension("bands", [Band(name) for name in BANDS])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,30 @@ def test_the_description_tells_the_client_what_there_is(scene_files: Path, name:
     assert metadata is not None
     assert metadata.band_names == BANDS
     assert metadata.has_temporal_dimension() == (name in WITH_DATES)
+
+
+def test_a_connection_that_is_shown_names_its_collections(
+    scene_files: Path, tmp_path: Path
+) -> None:
+    files = dict.fromkeys("ABCDE", scene_files / "scene.nc")
+    assert repr(connected({"A": files["A"]})) == "<FileConnection: A>"
+    assert repr(connected(files)) == "<FileConnection: A, B, C, 2 more>"
+    assert repr(connected(tmp_path)) == "<FileConnection: no collections>"
+
+
+@pytest.mark.parametrize(
+    ("message", "times"),
+    [
+        ("Did not load machine learning processes due to missing dependencies: ...", 0),
+        ("Did not load experimental processes.", 1),
+    ],
+)
+def test_that_nothing_learns_at_home_is_no_news(
+    scene_files: Path, caplog: pytest.LogCaptureFixture, message: str, times: int
+) -> None:
+    connected({"S2": scene_files / "scene.nc"})
+    logging.getLogger("openeo_processes_dask.process_implementations").warning(message)
+    assert len(caplog.records) == times
 
 
 def test_a_folder_has_its_files_as_collections(scene_files: Path) -> None:

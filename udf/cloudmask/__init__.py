@@ -15,7 +15,13 @@ from cloudmask.registry import known as models
 from cloudmask.runtime import Runtime
 from cloudmask.uses import clear_share, cloud_free, composite, only_clear, valid_share
 
-__version__ = "0.1.0"
+try:
+    from cloudmask._version import __version__ as _built
+except ModuleNotFoundError:
+    # A source tree that was neither built nor installed: any number would be a guess.
+    _built = "0.0.0+unknown"
+
+__version__ = _built
 
 __all__ = [
     "CLASSES",

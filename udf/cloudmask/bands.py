@@ -180,7 +180,8 @@ class Preset:
 
 def _wide(raw: NDArray[np.generic]) -> NDArray[np.generic]:
     """Give half precision room for no-data values and limits that it cannot hold."""
-    return raw.astype(np.float32) if raw.dtype == np.float16 else raw
+    half = raw.dtype.kind == "f" and raw.dtype.itemsize == 2  # noqa: PLR2004 - of any byte order
+    return raw.astype(np.float32) if half else raw
 
 
 def _largest(dtype: np.dtype[np.generic]) -> float:

@@ -9,17 +9,20 @@ from operator import index
 from cloudmask.errors import OptionError
 
 
-def whole(name: str, value: object, *, least: int) -> int:
+def whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
     """Return a whole number as a Python integer, which cannot overflow as a numpy one can.
 
     Raises:
-        OptionError: It is none (2.0 and True are none either), or less than `least`.
+        OptionError: It is none (2.0 and True are none either), less than `least`, or more than
+            `most`.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise OptionError(f"{name}={value!r}: must be a whole number")
     number = index(value)
     if number < least:
         raise OptionError(f"{name}={value!r}: must be {least} or more")
+    if most is not None and number > most:
+        raise OptionError(f"{name}={value!r}: must be {most} or less")
     return number
 
 
@@ -31,7 +34,10 @@ def finite(name: str, value: object) -> float:
     """
     if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
         raise OptionError(f"{name}={value!r}: must be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        number = math.inf
     if not math.isfinite(number):
         raise OptionError(f"{name}={value!r}: must be finite")
     return number

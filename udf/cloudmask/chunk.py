@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from dataclasses import dataclass, field, replace
+from errno import EMFILE, ENFILE
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,7 @@ def mask_chunk(cube: xr.DataArray, context: Mapping[str, Any] | None = None) -> 
     """
     asked = dict(context or {})
     try:
+        parse_context(asked)  # what is no JSON could not be written as such
         asked = _named(cube, asked)
         return _masked(cube, json.dumps(asked, sort_keys=True, default=_plain))
     except Exception as error:
@@ -149,6 +152,11 @@ def _explained(error: Exception, estimate: Callable[[], str]) -> CloudmaskError 
             "enough for two networks on chunks of 1024 pixels), set executor-cores to 1, or "
             f"choose smaller chunks. First cause: {type(error).__name__} {error}"
         )
+    if getattr(error, "errno", 0) in _FILES_SPENT or os.strerror(EMFILE) in str(error):
+        return WorkerError(
+            "the worker has too many files open, its limit leaves none for a network: raise it "
+            f"(`ulimit -n`, RLIMIT_NOFILE; 64 are enough). First cause: {error}"
+        )
     if isinstance(error, ImportError):
         return WorkerError(
             f"{error}: the worker cannot import it; give the archive of `cloudmask bundle` in the "
@@ -173,6 +181,8 @@ def _estimate(cube: xr.DataArray, context: Mapping[str, Any]) -> str:
         return ""
     return f", about {mib(needs.total)} of memory were expected for this chunk"
 
+
+_FILES_SPENT = (EMFILE, ENFILE)
 
 _ABSENT = re.compile("unknown model|is known but not installed|there is no such file")
 

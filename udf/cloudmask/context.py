@@ -6,8 +6,10 @@ Configuration reaches a worker in this one dictionary, never by changing the UDF
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from reprlib import repr as _shown  # of bounded length, however deep a value is nested
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +21,6 @@ from cloudmask.errors import OptionError
 from cloudmask.memory import MIB
 from cloudmask.options import Options
 from cloudmask.runtime import Runtime
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_FOLDER = "cloudmask_deps"
 """Where a dependency archive is unpacked, relative to the worker's folder."""
@@ -150,6 +149,7 @@ def _code(name: str) -> int:
 
 
 KEYS = tuple(field.name for field in fields(Context))
+_ALL = ", ".join(KEYS)
 
 
 def parse_context(given: Mapping[str, Any] | None) -> Context:
@@ -160,29 +160,48 @@ def parse_context(given: Mapping[str, Any] | None) -> Context:
     Raises:
         OptionError: A key is unknown or a value cannot work.
     """
-    known = {key: _plain(value) for key, value in (given or {}).items() if value is not None}
-    strange = sorted(set(known) - set(KEYS))
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise OptionError(f"context: {_shown(given)} is no dictionary; known keys are {_ALL}")
+    known = {key: _plain(value) for key, value in given.items() if value is not None}
+    strange = sorted(map(str, set(known) - set(KEYS)))
     if strange:
-        raise OptionError(
-            f"context: unknown key {', '.join(strange)}; known are {', '.join(KEYS)}"
-        )
-    alone = {key: (known[key],) for key in _LISTS if isinstance(known.get(key), str)}
-    return Context(**{**known, **alone})
+        raise OptionError(f"context: unknown key {', '.join(strange)}; known are {_ALL}")
+    lists = {key: _listed(key, known[key]) for key in _LISTS if key in known}
+    if isinstance(known.get("model"), str):
+        lists.pop("model")
+    return Context(**{**known, **lists})
 
 
-_LISTS = ("bands", "masked", "deps")
-"""Keys that hold names; a single one may stand alone."""
+_LISTS = ("model", "bands", "masked", "deps", "nodata")
+"""Keys that hold names, and one that holds numbers; a single one may stand alone."""
+
+
+def _listed(key: str, value: Any) -> tuple[Any, ...]:
+    items = value if isinstance(value, tuple) else (value,)
+    if key == "nodata":
+        return tuple(each if isinstance(each, float) else finite(key, each) for each in items)
+    if not all(isinstance(each, str) for each in items):
+        raise OptionError(f"context: {key}={_shown(value)}: must be a word or a list of words")
+    return items
 
 
 def _plain(value: Any) -> Any:
-    """Turn JSON's lists into tuples, and whole floats into integers."""
-    if isinstance(value, dict):
-        raise OptionError(
-            f"context: {value!r} is neither a number, a word nor a list of them; a parameter of a "
-            "process is to be resolved by the back-end"
-        )
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(map(_plain, value))
+    """Turn JSON's lists into tuples, whole floats into integers, numpy's numbers into Python's."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(map(_single, value)) if isinstance(value, (list, tuple)) else _single(value)
+
+
+def _single(value: Any) -> Any:
+    """Let pass what no key has lists of."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise OptionError(
+        f"context: {_shown(value)} is neither a number, a word nor a list of them; a parameter of "
+        "a process is to be resolved by the back-end"
+    )

@@ -264,22 +264,32 @@ def _selected(
     if axes.band not in array.dims:
         array = _with_band_dimension(array, axes, wanted)
     labels = _given(bands, array.sizes[axes.band]) or _band_labels(array, axes.band)
-    chosen = array.isel({axes.band: positions(labels, wanted)})
-    return chosen.transpose(*axes.ordered)
+    chosen = {axes.band: positions(labels, wanted)}
+    if 0 in (lengths := array.chunksizes.get(axes.band, ())):
+        # dask fails to choose among chunks many of which are empty.
+        array = array.chunk({axes.band: tuple(filter(None, lengths))})
+    return array.isel(chosen).transpose(*axes.ordered)
 
 
 def _labelled(answer: Any, array: xr.DataArray, axes: _Axes, job: Job) -> xr.DataArray:
     """Dress the answer (time, band, y, x) in the cube's own dimensions and coordinates."""
     band = axes.band
-    coords = {
-        name: coord
-        for name, coord in array.coords.items()
-        if band not in coord.dims and name != band
-    }
+    of_bands = [name for name, coord in array.coords.items() if band in coord.dims or name == band]
+    # With their indexes, whatever kind of index that is.
+    coords = array.coords.to_dataset().drop_vars(of_bands).coords
     made = xr.DataArray(answer, coords, axes.ordered, name="cloudmask")
     made = made.assign_coords({band: list(job.options.output.bands)})
     made.attrs = {key: array.attrs[key] for key in _KEPT_ATTRIBUTES if key in array.attrs}
     made.attrs["cloudmask_model"] = job.ensemble.name
     if "grid_mapping" in array.encoding:
         made.encoding["grid_mapping"] = array.encoding["grid_mapping"]
-    return made.transpose(*array.dims) if band in array.dims else made
+    # A coordinate of two dimensions stays as it is.
+    return made.transpose(*_dims_of_answer(array, axes), transpose_coords=False)
+
+
+def _dims_of_answer(array: xr.DataArray, axes: _Axes) -> list[Hashable]:
+    """List the cube's dimensions in their order; bands that it lacks come before the image."""
+    dims = list(array.dims)
+    if axes.band not in dims:
+        dims.insert(min(dims.index(axes.y), dims.index(axes.x)), axes.band)
+    return dims

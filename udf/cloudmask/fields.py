@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
 
 def band_name(band: str | dict[str, str]) -> str:
-    """Give the Sentinel-2 name of a band by any alias; another band keeps its own."""
+    """Give the Sentinel-2 name of a band by any alias; another band keeps its own.
+
+    Raises:
+        ModelError: It has no name.
+    """
     label = band if isinstance(band, str) else band["name"]
+    if not isinstance(label, str):
+        raise ModelError(f"manifest: bands must be names, {label!r} is none")
     return canonical(label) or label
 
 

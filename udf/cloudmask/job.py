@@ -146,7 +146,8 @@ class Job:
         grid = _Grid.of(stack.shape[2:], self.options, self.ensemble.spec)
         if 0 in stack.shape:
             shape = (len(stack), len(self.options.output.bands), *stack.shape[2:])
-            return da.zeros(shape, dtype=self._dtype)
+            # In one chunk: dask cannot choose chunks for a large image without dates.
+            return da.zeros(shape, dtype=self._dtype, chunks=-1)
         chunked = stack.rechunk((1, stack.shape[1], *grid.lengths))
         # With one chunk along an axis there is no neighbour to look at.
         depth = [grid.halo if len(lengths) > 1 else 0 for lengths in grid.lengths]

@@ -187,7 +187,10 @@ def _embedded(path: Path, _changed: int, _size: int) -> str | None:
     """Open a file to look inside, once while it stays as it is: that takes seconds."""
     content, _ = read_pinned(path, "")
     session = open_session(content, path.name, Runtime(threads=1))
-    return session.metadata.get(METADATA_KEY)
+    try:
+        return session.metadata.get(METADATA_KEY)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"model file {path}: its metadata are no text ({error})") from error
 
 
 def _compare(session: Session, spec: ModelSpec) -> None:

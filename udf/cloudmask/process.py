@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 BASE = 176 * 2**20
@@ -29,11 +30,15 @@ def held() -> int:
 
 def resident() -> int:
     """Bytes of this process in memory now; 0 where the system does not tell (not Linux)."""
+    return _status("VmRSS:")
+
+
+def _status(field: str) -> int:
     try:
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
     except OSError:
         return 0
-    found = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
+    found = [line.split()[1] for line in lines if line.startswith(field)]
     return int(found[0]) * 2**10 if found else 0
 
 
@@ -123,6 +128,44 @@ def return_large_blocks() -> None:
 
 _MMAP_THRESHOLD = -3
 """Name of the option in glibc's <malloc.h>; a value of ours also stops its raising."""
+
+
+def startable(wanted: int) -> int:
+    """Tell how many of the wanted threads this process can have, the one that asks included.
+
+    ONNX Runtime waits for ever if it can start some of its threads but not all. So they are
+    started for a moment, one more for what it takes meanwhile.
+    """
+    limit, library = address_space(), _own_library()
+    if limit is not None:
+        wanted = max(1, min(wanted, (limit - _status("VmSize:")) // OF_A_THREAD))
+    return wanted if wanted == 1 or library is None else _started(wanted, library)
+
+
+OF_A_THREAD = 136 * 2**20
+"""Bytes of address space for a thread: its stack, and what glibc reserves for its memory."""
+
+
+def _started(wanted: int, library: ctypes.CDLL) -> int:
+    gate = ctypes.create_string_buffer(_SEMAPHORE)
+    library.sem_init(gate, 0, 0)
+    started = list(takewhile(bool, (_waiting(library, gate) for _ in range(wanted))))
+    for _ in started:
+        library.sem_post(gate)
+    for thread in started:
+        library.pthread_join(thread, None)  # until its stack is given back
+    return max(1, len(started))
+
+
+def _waiting(library: ctypes.CDLL, gate: ctypes.Array[ctypes.c_char]) -> ctypes.c_ulong | None:
+    """Start a thread that waits at a semaphore; None if the system does not give one."""
+    thread, work = ctypes.c_ulong(), ctypes.cast(library.sem_wait, ctypes.c_void_p)
+    failed = library.pthread_create(ctypes.byref(thread), None, work, gate)
+    return None if failed else thread
+
+
+_SEMAPHORE = 64
+"""Bytes that hold a `sem_t` on any Linux; it has 16 or 32."""
 
 
 @cache

@@ -9,6 +9,7 @@ inside it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 FOLDER = "cloudmask_models"
 """Name of folders on `sys.path` that hold networks beside their manifests."""
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of a process that has no room for a moment; they say nothing about a file."""
 HOME = "CLOUDMASK_MODELS"
 """Environment variable: the user's own folder of networks; empty for none."""
 
@@ -174,18 +177,24 @@ def _readable(manifest: Path) -> list[Entry]:
     try:
         return [_archived(manifest)]
     except (ModelError, OSError) as error:
-        if manifest.parent != home():
+        # What is left out stays so: another network would answer in its name.
+        if manifest.parent != home() or getattr(error, "errno", None) in PASSING:
             raise
         warnings.warn(f"{error}; left out", stacklevel=2)
         return []
 
 
 def _archived(manifest: Path) -> Entry:
+    spec = _parsed(manifest)
+    return Entry(spec, _file(spec, manifest.parent), manifest.parent)
+
+
+def _parsed(manifest: Path, text: str | bytes | None = None) -> ModelSpec:
+    """Parse a manifest, or the text of one that is inside a file."""
     try:
-        spec = parse_manifest(manifest.read_bytes())
+        return parse_manifest(manifest.read_bytes() if text is None else text)
     except ModelError as error:
         raise ModelError(f"{manifest}: {error}") from error
-    return Entry(spec, _file(spec, manifest.parent), manifest.parent)
 
 
 @lru_cache(maxsize=1)
@@ -262,14 +271,17 @@ def local(path: Path) -> Entry:
     beside = [path.with_suffix(".json"), path.with_name(path.name + ".json")]
     for manifest in beside:
         if manifest.is_file():
-            return _beside(parse_manifest(manifest.read_bytes()), path)
+            try:
+                return _beside(_parsed(manifest), path)
+            except OSError as error:
+                raise ModelError(f"{manifest}: cannot be read ({error.strerror})") from error
     text = embedded_manifest(path)
     if text is None:
         raise ModelError(
             f"model file {path}: no manifest beside it ({beside[0].name}, {beside[1].name}) nor "
             f"inside it (metadata {METADATA_KEY!r}); a network is run with its manifest only"
         )
-    return _beside(parse_manifest(text), path)
+    return _beside(_parsed(path, text), path)
 
 
 def _beside(spec: ModelSpec, path: Path) -> Entry:

@@ -86,7 +86,7 @@ class Runtime:
     def __post_init__(self) -> None:
         """Refuse thread numbers below 1, and providers that do not exist."""
         if self.threads is not None:
-            object.__setattr__(self, "threads", whole("threads", self.threads, least=1))
+            object.__setattr__(self, "threads", _threads(self.threads))
         choice("provider", self.provider, tuple(PROVIDERS))
 
     @property
@@ -106,10 +106,20 @@ class Runtime:
         return replace(self, arena=self.arena_allowed if asked else None)
 
 
+MOST_THREADS = 1024
+"""No machine has more cores; ONNX Runtime would start as many as it is told."""
+
+
+def _threads(number: object) -> int:
+    return whole("threads", number, least=1, most=MOST_THREADS)
+
+
 def _threads_of_environment() -> int:
-    """Return OMP_NUM_THREADS (its first level, if nested), 0 if absent or no number."""
+    """Return OMP_NUM_THREADS (its first level, if nested), 0 if absent or no such number."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return int(first) if first.isdecimal() else 0
+    # Python refuses to read numbers of thousands of digits.
+    number = int(first) if first.isdecimal() and len(first) <= len(str(MOST_THREADS)) else 0
+    return number if number <= MOST_THREADS else 0
 
 
 def _usable_cores() -> int:

@@ -7,6 +7,7 @@ rounding may differ there, classes should not (an idea of the bioimage.io model 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,16 +112,26 @@ def _tiling(spec: ModelSpec, edge: int) -> Tiling:
     )
 
 
+# A header is Python's notation of a dictionary, which numpy splits with `tokenize` if it is old;
+# it may claim any shape.
+_UNREADABLE = (OSError, ValueError, TypeError, TokenError, MemoryError, RecursionError)
+
+
 def _read(entry: Entry, name: str) -> NDArray[np.generic]:
     """Read a .npy file beside the manifest; one with Python objects in it is refused."""
     place: Traversable = entry.folder / name
     try:
         with place.open("rb") as file:
             numbers = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ModelError(
             f"model {entry.spec.name!r}: test file {name} cannot be read ({error})"
         ) from error
+    if numbers.dtype.kind not in "biuf":
+        raise ModelError(
+            f"model {entry.spec.name!r}: test file {name} has the dtype {numbers.dtype}, must be "
+            "real numbers"
+        )
     if numbers.ndim != AXES or not numbers.size:
         raise ModelError(
             f"model {entry.spec.name!r}: test file {name} has shape {numbers.shape}, must be "

@@ -118,6 +118,7 @@ class ModelSpec:
         """Refuse what contradicts itself."""
         self._check_texts()
         self._check_names()
+        self._check_files()
         self._check_scaling()
         self._check_costs()
         if self.resampling not in get_args(Resampling):
@@ -136,6 +137,15 @@ class ModelSpec:
             self._refuse(f"bands {self.bands} must be some, all different")
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):  # noqa: PLR2004
             self._refuse(f"classes {self.classes} must be two or more, all different")
+
+    def _check_files(self) -> None:
+        tests = (self.test.input, self.test.output) if self.test else ()
+        for place in (self.file, *tests):
+            if not _is_beside(place):
+                self._refuse(f"file {place!r} must be a name relative to the manifest, no '..'")
+        # "a.b" would be looked for by importing a.
+        if self.package and not self.package.isidentifier():
+            self._refuse(f"package {self.package!r} must be a package's name, without dots")
 
     def _check_scaling(self) -> None:
         scaled = bool(self.mean or self.std)
@@ -186,6 +196,13 @@ class ModelSpec:
         return Tiling(edge, overlap, self.multiple)
 
 
+def _is_beside(place: str) -> bool:
+    """Tell whether a file's name cannot leave the folder that it is relative to."""
+    parts = place.replace("\\", "/").split("/")
+    drive = re.fullmatch("[A-Za-z]:.*", place)
+    return not place or (bool(parts[0]) and not drive and not {"..", "\0"} & {*parts, *place})
+
+
 def parse_manifest(text: str | bytes) -> ModelSpec:
     """Read a STAC MLM Item.
 
@@ -199,7 +216,7 @@ def parse_manifest(text: str | bytes) -> ModelSpec:
         raise
     except (KeyError, IndexError) as error:
         raise ModelError(f"manifest: {error} is missing; a STAC MLM Item must have it") from error
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelError(f"manifest: not a readable STAC MLM Item ({error})") from error
 
 

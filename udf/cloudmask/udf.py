@@ -9,6 +9,7 @@ nothing but xarray until a chunk comes, since some back-ends also run it where n
 Annotations are evaluated on purpose: openEO recognises the function by them.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,21 @@ LABELS = {
 
 def add_dependencies(folders: list) -> None:
     """Let Python find an unpacked archive: our wheel first, all else behind the back-end's own."""
-    for folder in [Path(name).resolve() for name in folders]:
+    # Path.is_dir fails where os.path.isdir says no: of what can be no name.
+    there = [name for name in folders if os.path.isdir(name)]  # noqa: PTH112
+    for folder in [Path(name).resolve() for name in there]:
         wheels = [str(wheel) for wheel in sorted(folder.glob("openeo_cloudmask-*.whl"))]
         sys.path[:0] = [wheel for wheel in wheels if wheel not in sys.path]
-        if folder.is_dir() and str(folder) not in sys.path:
+        if str(folder) not in sys.path:
             sys.path.append(str(folder))
 
 
 def apply_datacube(cube: xarray.DataArray, context: dict) -> xarray.DataArray:
     """Answer (t,) bands, y, x float32 with the bands of the layout."""
-    folders = (context or {}).get("deps", ["cloudmask_deps"])
+    given = (context or {}).get("deps")
+    given = "cloudmask_deps" if given is None else given
+    names = given if isinstance(given, (list, tuple)) else [given]
+    folders = [name for name in names if isinstance(name, str)]
     add_dependencies(folders)
     try:
         from cloudmask.chunk import mask_chunk

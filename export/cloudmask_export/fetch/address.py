@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from cloudmask_export.fetch.errors import PlaceError
 
@@ -28,7 +28,13 @@ def check(url: str) -> str:
     scheme = urlsplit(url).scheme
     if scheme == "https" or (scheme == "http" and is_loopback(url)):
         return url
-    raise PlaceError(f"{url}: only https is asked (http on this machine only)")
+    raise PlaceError(f"{shown(url)}: only https is asked (http on this machine only)")
+
+
+def shown(url: str) -> str:
+    """Give an address for a message: without user, password and query, which may be signed."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def open_url(
@@ -58,7 +64,7 @@ def open_url(
             return answer
         answer.close()
         url = _next(url, answer.headers["Location"])
-    raise PlaceError(f"redirected more than {MOST_HOPS} times, last to {url}")
+    raise PlaceError(f"redirected more than {MOST_HOPS} times, last to {shown(url)}")
 
 
 def _next(url: str, location: str) -> str:
@@ -67,5 +73,5 @@ def _next(url: str, location: str) -> str:
     except ValueError as error:  # no address at all, or one that is not asked
         raise PlaceError(f"redirected to an address that is not asked: {error}") from error
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-        raise PlaceError(f"redirected from https to {target}; plain http is not asked")
+        raise PlaceError(f"redirected from https to {shown(target)}; plain http is not asked")
     return target

@@ -15,3 +15,13 @@ class PlaceError(FetchError):
 
 class InterruptedTransferError(PlaceError):
     """A place stopped giving it; the same one may go on."""
+
+    def __init__(self, message: str, wait: float = 0) -> None:
+        """Say what happened.
+
+        Args:
+            message: In words.
+            wait: Seconds that the place asks to be left alone.
+        """
+        super().__init__(message)
+        self.wait = wait

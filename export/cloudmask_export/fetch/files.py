@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pooch
 
+from cloudmask.local.room import is_full, room
 from cloudmask_export.families.lock import sha256_of, shipped_lock
 from cloudmask_export.fetch.address import check
 from cloudmask_export.fetch.by_hand import by_hand, nothing_published, unpinned
@@ -128,11 +129,25 @@ def _from(url: str, weights: WeightFile, task: _Task) -> Path:
     download = Download(
         name=name, part=part, size=size, policy=task.policy, progress=task.progress
     )
-    with _folder_for_a_while(task.folder / f"{weights.file}.new") as beside:
-        _retrieve(url, beside / name, pin, download)
-        path = (beside / name).replace(task.folder / name)
+    try:
+        with _folder_for_a_while(task.folder / f"{weights.file}.new") as beside:
+            _retrieve(url, beside / name, pin, download)
+            path = (beside / name).replace(task.folder / name)
+    except OSError as error:
+        if is_full(error):
+            raise _no_room(task.folder / name, part, size) from error
+        raise
     part.remove()
     return path
+
+
+def _no_room(path: Path, part: Part, size: int | None) -> FetchError:
+    """Say what lacks; what came so far is kept, as more of it may fit once there is room."""
+    lacks = 2 * size - max(0, part.done) if size else 0
+    return FetchError(
+        f"{path}: cannot be written, the disk is full; {room(path, lacks)} (a download and its "
+        "checked copy, for a moment). Run the same again: it goes on where it stopped"
+    )
 
 
 @contextmanager

@@ -50,6 +50,11 @@ class Policy:
     """Seconds for a server to take the call."""
     stall_timeout: float = 30.0
     """Seconds without a byte."""
+    slowest: float = 1024.0
+    """Bytes a second; what comes slower for as long as `stall_timeout` has stalled, too."""
+    longest_asked: float = 300.0
+    """Seconds that a server may ask to be left alone (Retry-After); one that asks for more is
+    given up at once."""
     patience: float = 3600.0
     """Seconds to wait for another process that is fetching the same file."""
     largest: int = 2 * GIB

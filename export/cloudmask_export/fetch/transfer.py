@@ -6,13 +6,16 @@ HTTP range requests and validators: RFC 9110, sections 8.8, 13.1.5 and 14.
 from __future__ import annotations
 
 import re
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import requests
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from cloudmask_export.fetch import page
 from cloudmask_export.fetch.address import open_url
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 PIECE = 2**16
 """Bytes; at most so much is lost when a connection drops."""
+LOOK = 512
+"""Bytes that tell whether something is a web page."""
 LONGEST_VALIDATOR = 512
 OK, PARTIAL, RANGE_WRONG, SERVER_ERROR = 200, 206, 416, 500
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
@@ -59,13 +64,15 @@ class Download:
         self.part.copy_to(Path(output_file))
 
     def _persist(self, session: requests.Session, url: str) -> None:
-        last = ""
+        last, asked = "", 0.0
         for wait in self.policy.waits():
-            self.policy.sleep(wait)
+            self.policy.sleep(max(wait, asked))
             try:
                 self._attempt(session, url)
             except InterruptedTransferError as error:
-                last = str(error)
+                last, asked = str(error), error.wait
+                if asked > self.policy.longest_asked:
+                    raise PlaceError(f"{last}: try again in {asked:.0f} s, as it asks") from error
             else:
                 return
         raise PlaceError(f"given up after {self.policy.attempts} attempts: {last}")
@@ -96,7 +103,7 @@ class Download:
             self.part.remove()
             raise InterruptedTransferError("cannot go on from where the last attempt stopped")
         if status >= SERVER_ERROR or status in WORTH_ANOTHER_TRY:
-            raise InterruptedTransferError(_status(answer))
+            raise InterruptedTransferError(_status(answer), _asked_to_wait(answer))
         if status not in {OK, PARTIAL}:
             raise PlaceError(_status(answer))
         if _is_html(answer):
@@ -140,7 +147,7 @@ class Download:
     def _receive(
         self, answer: requests.Response, file: IO[bytes], total: int | None, done: int
     ) -> None:
-        for piece in answer.iter_content(PIECE):
+        for piece in _headed(self._pieces(answer)):
             if not done and page.is_page(piece):
                 raise PlaceError(page.refusal(piece))
             done += len(piece)
@@ -148,6 +155,23 @@ class Download:
             file.write(piece)
             self.progress(self.name, done, total or self.size)
         self._check_whole(done, total)
+
+    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
+        """Yield what has come, as it comes; to wait for a whole piece may take days.
+
+        Raises:
+            InterruptedTransferError: Less comes than there must.
+        """
+        since, came = time.monotonic(), 0
+        while piece := answer.raw.read1(PIECE):
+            yield piece
+            came += len(piece)
+            seconds = time.monotonic() - since
+            if seconds < self.policy.stall_timeout:
+                continue
+            if came < self.policy.slowest * seconds:
+                raise InterruptedTransferError(f"stalled: {came:,} bytes came in {seconds:.0f} s")
+            since, came = time.monotonic(), 0
 
     def _check_not_beyond(self, done: int) -> None:
         limit = self.policy.largest if self.size is None else self.size
@@ -160,6 +184,18 @@ class Download:
         if not done or (expected is not None and done < expected):
             told = "" if expected is None else f" of {expected:,}"
             raise InterruptedTransferError(f"ended after {done:,}{told} bytes")
+
+
+def _headed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Join the first pieces, so that the first one tells whether it is all a web page."""
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= LOOK:
+            break
+    if head:
+        yield head
+    yield from pieces
 
 
 @contextmanager
@@ -177,6 +213,11 @@ def _named_errors() -> Iterator[None]:
         raise InterruptedTransferError("the connection dropped") from error
     except requests.ConnectionError as error:
         raise _connection_error(error) from error
+    # What reading itself raises, below requests.
+    except ReadTimeoutError as error:
+        raise InterruptedTransferError("stalled: no byte came in time") from error
+    except HTTPError as error:
+        raise InterruptedTransferError("the connection dropped") from error
     except (requests.RequestException, ValueError) as error:
         raise PlaceError(f"cannot be asked ({error})") from error
 
@@ -189,6 +230,18 @@ def _connection_error(error: requests.ConnectionError) -> PlaceError:
     if "timed out" in str(cause).lower():
         return InterruptedTransferError("stalled: no byte came in time")
     return PlaceError(f"no connection ({getattr(cause, 'reason', cause)})")
+
+
+def _asked_to_wait(answer: requests.Response) -> float:
+    """Read Retry-After (RFC 9110, section 10.2.3), seconds or a date; 0 if it says nothing."""
+    said = answer.headers.get("Retry-After", "").strip()
+    if _NUMBER.fullmatch(said):
+        return float(said)
+    try:
+        until = parsedate_to_datetime(said)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 def _status(answer: requests.Response) -> str:

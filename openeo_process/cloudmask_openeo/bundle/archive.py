@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
 from cloudmask.errors import CloudmaskError
+from cloudmask.zipped import checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,19 +59,24 @@ def read_zip(path: Path) -> dict[str, bytes]:
 
     Raises:
         ArchiveError: It is no zip file or a damaged one; an entry leaves the folder it would be
-            unpacked in (`..`, an absolute path), is a link or a device, is encrypted or there
-            twice; or it is larger than 4 GiB.
+            unpacked in (`..`, an absolute path), is a link or a device, is encrypted, packed by
+            another method than deflate, or there twice; or it is larger than 4 GiB.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if _is_file(entry, path)]
             _check_names([entry.filename for entry in entries], str(path))
-            size = sum(entry.file_size for entry in entries)
-            if size > LARGEST:
-                raise ArchiveError(f"{path}: unpacks to {size} bytes; at most {LARGEST} may be")
-            return {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+            _check_size(sum(entry.file_size for entry in entries), path)
+            return {entry.filename: archive.read(checked(archive, entry)) for entry in entries}
+    except (ArchiveError, MemoryError):
+        raise
+    except Exception as error:  # what zipfile raises has no common base
         raise ArchiveError(f"{path}: no readable zip file ({error}); fetch it again") from error
+
+
+def _check_size(size: int, path: Path) -> None:
+    if size > LARGEST:
+        raise ArchiveError(f"{path}: unpacks to {size} bytes; at most {LARGEST} may be")
 
 
 def _is_file(entry: ZipInfo, path: Path) -> bool:
@@ -127,7 +132,12 @@ def merged(parts: Mapping[str, Files]) -> dict[str, bytes]:
 
 
 def unpack(files: Files, folder: Path) -> None:
-    """Write files, by name, into a folder."""
+    """Write files, by name, into a folder.
+
+    Raises:
+        ArchiveError: A name leaves the folder, or is there as a file and as a folder.
+        OSError: The system cannot write one, for example as its name is too long.
+    """
     _check_names(list(files), "the archive to be unpacked")
     for name, content in files.items():
         place = folder / name

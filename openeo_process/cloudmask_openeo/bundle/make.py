@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudmask.local.beside import beside
+from cloudmask.local.beside import beside, sweep
 from cloudmask_openeo.bundle.archive import write_zip
 from cloudmask_openeo.bundle.contents import collect
 
@@ -47,6 +47,7 @@ def make(order: Order, tell: Callable[[str], None] = lambda _: None) -> Bundle:
         CloudmaskError: Something cannot be had, must not be unpacked, or does not work.
         OSError: The archive cannot be written.
     """
+    sweep(order.output.parent, order.output.stem)
     with beside(order.output) as partial:
         tell("collecting networks and packages")
         contents = collect(order)

@@ -10,18 +10,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloudmask
 from cloudmask.errors import ModelError
 from cloudmask.model import embedded_manifest, read_pinned
 from cloudmask.registry import FOLDER, find
 from cloudmask.runtime import Runtime
 from cloudmask.spec import SHA256_MULTIHASH, parse_manifest
-from cloudmask_openeo.bundle.wheels import licence_texts
+from cloudmask_openeo.bundle.wheels import DISTRIBUTION, licence_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cloudmask.registry import Entry
     from cloudmask.spec import ModelSpec
+
+_OWN = Path(cloudmask.__file__).with_name("models")
+"""The networks of our own package, whose licence is theirs."""
 
 _LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "COPYING")
 
@@ -146,6 +150,8 @@ def _licences(entry: Entry) -> dict[str, bytes]:
             each for each in shared if each.is_file()
         ]
         texts = [each.read_bytes() for each in there]
+        if not texts and folder == _OWN:
+            texts = list(licence_texts(DISTRIBUTION).values())
     return {f".{f'{n}.' if n > 1 else ''}{_SUFFIX}": text for n, text in enumerate(texts, 1)}
 
 

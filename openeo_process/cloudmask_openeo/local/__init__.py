@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from logging import LogRecord
     from pathlib import Path
 
     from openeo.local import LocalConnection
@@ -39,6 +41,7 @@ def local_connection(
         CubeError: A file does not exist or has another format.
         ImportError: openeo-processes-dask or what it needs is not installed.
     """
+    logging.getLogger("openeo_processes_dask.process_implementations").addFilter(_concerns_users)
     try:
         for name in ("openeo", "openeo_pg_parser_networkx", "openeo_processes_dask", "rioxarray"):
             import_module(name)
@@ -53,3 +56,8 @@ def local_connection(
     from cloudmask_openeo.local.connection import FileConnection
 
     return FileConnection(Catalogue.of(collections))
+
+
+def _concerns_users(record: LogRecord) -> bool:
+    """Leave out that machine learning is not installed: it sounds like a fault and is none."""
+    return "machine learning processes" not in record.getMessage()

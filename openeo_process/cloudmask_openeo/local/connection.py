@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("GTiff", "netCDF", "PNG", "ZARR")
+NAMED = 3
+"""Collections that a connection names when it is shown."""
 
 
 class NoEndpoints:
@@ -43,6 +45,12 @@ class FileConnection(LocalConnection):
         super().__init__([folder.as_posix() for folder in catalogue.folders])
         self._catalogue = catalogue
         self._processes = _own_registry(catalogue)
+
+    def __repr__(self) -> str:
+        """Name the collections, the first ones if there are many."""
+        ids = self._catalogue.ids
+        more = [f"{len(ids) - NAMED} more"] if len(ids) > NAMED else []
+        return f"<FileConnection: {', '.join([*ids[:NAMED], *more]) or 'no collections'}>"
 
     def list_collections(self) -> list[dict[str, Any]]:
         """Describe all collections."""

@@ -128,6 +128,27 @@ class Site:
 
         return answer
 
+    def dripping(self, body: bytes = WEIGHTS, after: int = 2000, pause: float = 0.05) -> Answer:
+        """Promise a body, or what is asked of it; send so many bytes, then one by one."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            start = self._start(request, '"1"') or 0
+            rest = body[start:]
+            request.send_response(206 if start else 200)
+            request.send_header("Content-Length", str(len(rest)))
+            request.send_header("ETag", '"1"')
+            if start:
+                span = f"bytes {start}-{len(body) - 1}/{len(body)}"
+                request.send_header("Content-Range", span)
+            request.end_headers()
+            request.wfile.write(rest[:after])
+            for number in range(after, len(rest)):
+                request.wfile.write(rest[number : number + 1])
+                if self.closing.wait(pause):
+                    break
+
+        return answer
+
     @staticmethod
     def just(status: int, body: bytes = b"", **headers: str) -> Answer:
         """Give these bytes whatever was asked; a header "" is left out."""

@@ -184,3 +184,9 @@ def test_a_host_that_does_not_exist_is_named(
     with pytest.raises(FetchError, match=r"https://weights\.invalid/net: no connection"):
         fetch(published_at("https://weights.invalid/net"), tmp_path, policy=hasty)
     assert naps == [0]
+
+
+def test_what_is_said_of_an_address_keeps_its_secrets() -> None:
+    with pytest.raises(PlaceError, match=r"^http://x\.org/a: only https") as caught:
+        check("http://me:hunter2@x.org/a?X-Amz-Signature=hunter3")
+    assert "hunter" not in str(caught.value)

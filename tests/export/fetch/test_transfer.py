@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,9 +157,9 @@ def test_the_date_of_the_last_change_validates_where_there_is_no_etag(
 ) -> None:
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
     short = site.just(200, weights[:90_000], Content_Length="400000", Last_Modified=date)
-    rest = site.just(206, weights[65_536:], Content_Range="bytes 65536-399999/400000")
+    rest = site.just(206, weights[90_000:], Content_Range="bytes 90000-399999/400000")
     fetch(published_at(site.serve("/net", short, rest)), tmp_path, policy=hasty)
-    assert (site.asked[1].if_range, site.asked[1].range) == (date, "bytes=65536-")
+    assert (site.asked[1].if_range, site.asked[1].range) == (date, "bytes=90000-")
     assert (tmp_path / "net.pkl").read_bytes() == weights
 
 
@@ -247,6 +249,74 @@ def test_silence_is_not_waited_for_but_gone_on_after(
     )
     assert site.ranges()[1] is not None
     assert (tmp_path / "net.pkl").read_bytes() == weights
+
+
+def test_a_drip_is_a_stall_and_what_it_brought_is_gone_on_with(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy, weights: bytes
+) -> None:
+    family = published_at(site.serve("/net", site.dripping(), site.whole()))
+    fetch(family, tmp_path, policy=hasty)
+    assert int(str(site.ranges()[1]).removeprefix("bytes=").removesuffix("-")) > 2000
+    assert (tmp_path / "net.pkl").read_bytes() == weights
+
+
+def test_a_place_that_drips_on_and_on_is_given_up_with_how_little_came(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy
+) -> None:
+    family = published_at(site.serve("/net", site.dripping(after=100)))
+    with pytest.raises(FetchError, match=r"given up after 4 attempts: stalled: \d+ bytes came"):
+        fetch(family, tmp_path, policy=hasty)
+
+
+def test_a_web_page_that_drips_is_known_all_the_same(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy
+) -> None:
+    page = b"<!DOCTYPE html><html><title>Sign in</title>" + b" " * 600
+    family = published_at(site.serve("/net", site.dripping(page, after=0, pause=0.0002)))
+    with pytest.raises(FetchError, match="sent a web page"):
+        fetch(family, tmp_path, policy=hasty)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_is_left_alone_as_long_as_it_asks(
+    site: Site,
+    published_at: Publish,
+    tmp_path: Path,
+    hasty: Policy,
+    naps: list[float],
+    status: int,
+) -> None:
+    busy = site.just(status, Retry_After="17")
+    fetch(published_at(site.serve("/net", busy, busy, site.whole())), tmp_path, policy=hasty)
+    assert naps == [0, 17, 17]
+
+
+def test_a_server_may_ask_for_a_date(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy, naps: list[float]
+) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    busy = site.just(429, Retry_After=later)
+    fetch(published_at(site.serve("/net", busy, site.whole())), tmp_path, policy=hasty)
+    assert 50 < naps[1] <= 100
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", ""])
+def test_what_a_server_asks_in_vain_is_no_reason_to_wait_longer(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy, naps: list[float], said: str
+) -> None:
+    busy = site.just(429, Retry_After=said)
+    fetch(published_at(site.serve("/net", busy, site.whole())), tmp_path, policy=hasty)
+    assert naps == [0, 1]
+
+
+def test_a_server_that_asks_for_hours_is_given_up_and_its_wish_told(
+    site: Site, published_at: Publish, tmp_path: Path, hasty: Policy, naps: list[float]
+) -> None:
+    family = published_at(site.serve("/net", site.just(429, Retry_After="7200"), site.whole()))
+    with pytest.raises(FetchError, match=r"answered 429 .*: try again in 7200 s"):
+        fetch(family, tmp_path, policy=hasty)
+    assert naps == [0]
 
 
 def test_silence_before_the_answer_is_a_stall_too(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +150,45 @@ def test_files_in_the_way_are_counted(tmp_path: Path, there: int, words: str) ->
         (tmp_path / name).write_text("old")
     with pytest.raises(ExportError, match=words):
         refuse_existing([tmp_path / name for name in NAMES], force=False)
+
+
+# -- killed ---------------------------------------------------------------------------------
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from cloudmask_export.write import refuse_existing, together
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+paths = [folder / name for name in sys.argv[3:]]
+count = 0
+
+
+def dies(event, arguments):
+    global count
+    if event in {"os.rename", "os.remove", "os.rmdir"}:
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(dies)
+refuse_existing(paths, force=True)
+with together(paths) as places:
+    for place in places:
+        place.write_text("new")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("deaths", [(5, 1), (5, 2, 2), (6, 4), (8, 3), (9,)])
+def test_whoever_dies_while_he_puts_back_what_a_dead_one_left_loses_nothing_either(
+    tmp_path: Path, deaths: tuple[int, ...]
+) -> None:
+    write(tmp_path, "old")
+    for number in deaths:
+        words = [sys.executable, "-c", DYING, str(tmp_path), str(number), *NAMES]
+        assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    refuse_existing([tmp_path / name for name in NAMES], force=True)
+    now = contents(tmp_path)
+    assert now in (dict.fromkeys(NAMES, "old"), dict.fromkeys(NAMES, "new"))

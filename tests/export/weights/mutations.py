@@ -20,6 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+# fuzz/ is no part of the distribution.
+sys.path.append(str(Path(__file__).parents[3]))
+
+from fuzz.mutations import mutated
+
 from cloudmask_export.errors import WeightsError
 from cloudmask_export.weights import Weights, read_weights
 from cloudmask_export.weights.container import read_archive
@@ -31,53 +36,6 @@ if TYPE_CHECKING:
 
 MEMORY = 512 * 1024**2
 """Bytes beyond what the imports took."""
-EXTREME = (b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80")
-
-
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Damage bytes in one to four places, or cut them off."""
-    made = bytearray(data)
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        rng.choice(MUTATIONS)(made, rng)
-    return bytes(made)
-
-
-def _flip(made: bytearray, rng: random.Random) -> None:
-    if made:
-        made[rng.randrange(len(made))] ^= 1 << rng.randrange(8)
-
-
-def _replace(made: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(made) + 1)
-    made[at : at + 4] = rng.choice(EXTREME)
-
-
-def _insert(made: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(made) + 1)
-    made[at:at] = rng.randbytes(rng.randrange(1, 9))
-
-
-def _remove(made: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(made) + 1)
-    del made[at : at + rng.randrange(1, 9)]
-
-
-def _swap(made: bytearray, rng: random.Random) -> None:
-    size = rng.randrange(1, 17)
-    a, b = (rng.randrange(len(made) + 1) for _ in range(2))
-    made[a : a + size], made[b : b + size] = made[b : b + size], made[a : a + size]
-
-
-def _repeat(made: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(made) + 1)
-    made[at:at] = made[at : at + rng.randrange(1, 65)] * rng.randrange(1, 9)
-
-
-def _truncate(made: bytearray, rng: random.Random) -> None:
-    del made[rng.randrange(len(made) + 1) :]
-
-
-MUTATIONS = (_flip, _flip, _replace, _insert, _remove, _swap, _repeat, _truncate)
 
 
 def check(weights: Weights) -> None:

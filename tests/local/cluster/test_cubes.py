@@ -258,6 +258,44 @@ def test_workers_with_another_version_are_named(monkeypatch: pytest.MonkeyPatch)
         delivery.bring(Cluster(), [])
 
 
+class Twin:
+    """A cluster whose worker is as we are."""
+
+    def run(self, function: Any, *args: Any, **_: Any) -> dict[str, Any]:
+        """Ask the worker."""
+        return {"tcp://one:1": function(*args)}
+
+
+def test_two_trees_of_unknown_version_are_not_taken_for_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cloudmask.__version__", "0.0.0+unknown")
+    with pytest.raises(ClusterError, match=r"0\.0\.0\+unknown; masks could differ"):
+        bring(Twin(), [])
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [("1.2.0", r"'openeo-cloudmask\[dask\]==1\.2\.0'"), ("1.2.1.dev3+gabc", "the same wheel")],
+)
+def test_only_a_release_is_to_be_fetched_from_an_index(
+    monkeypatch: pytest.MonkeyPatch, version: str, remedy: str
+) -> None:
+    monkeypatch.setattr("cloudmask.__version__", version)
+
+    class Other:
+        def run(self, *_: Any, **__: Any) -> dict[str, Any]:
+            return {"tcp://one:1": ModuleNotFoundError("No module named 'cloudmask'")}
+
+    with pytest.raises(ClusterError, match=remedy):
+        bring(Other(), [])
+
+
+def test_a_worker_of_the_same_commit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudmask.__version__", "1.2.1.dev3+gabc")
+    bring(Twin(), [])
+
+
 # -- a worker dies --------------------------------------------------------------------------
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
+import pickle
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +18,6 @@ from cloudmask.windows import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -338,3 +340,32 @@ def test_identity_changes_with_the_file(tmp_path: Path, cube: xr.DataArray) -> N
         some.unlink()
         some.write_bytes(data)
         assert find_scenes(path)[0].identity() != before
+
+
+class Touch:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(self.path),)
+
+
+@pytest.mark.parametrize("place", ["compressor", "filters"])
+def test_a_zarr_whose_numbers_are_pickles_runs_nothing(tmp_path: Path, place: str) -> None:
+    folder, mark = tmp_path / "a.zarr", tmp_path / "ran"
+    array = {
+        "zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|u1", "fill_value": 0,
+        "order": "C", "compressor": None, "filters": None,
+    }  # fmt: skip
+    codec = {"id": "pickle", "protocol": 5}
+    array[place] = [codec] if place == "filters" else codec
+    (folder / "x").mkdir(parents=True)
+    (folder / "x" / ".zarray").write_text(json.dumps(array))
+    (folder / "x" / ".zattrs").write_text('{"_ARRAY_DIMENSIONS": ["x"]}')
+    (folder / "x" / "0").write_bytes(pickle.dumps(Touch(str(mark))))
+    (folder / ".zgroup").write_text('{"zarr_format": 2}')
+    with pytest.raises(CubeError, match="cannot be read as Zarr"):
+        find_scenes(folder)
+    assert not mark.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from cloudmask.local.run import FileJob, mask_file
 from cloudmask.testing import brightest_band, fake_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -303,7 +305,20 @@ def test_a_lazy_cube_is_masked_as_a_file_is(doors: Mapping[str, str], tiny_netwo
 
 
 @pytest.fixture
-def search(web: Any, trees: Any, images: Any, stac_item: Any) -> Callable[[int], str]:
+def files(web: Any) -> Iterator[str]:
+    """Serve the folder by another process: GDAL may keep a server in this one waiting."""
+    command = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+    with subprocess.Popen(
+        command, cwd=web.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.fixture
+def search(web: Any, files: str, trees: Any, images: Any, stac_item: Any) -> Callable[[int], str]:
     """Give the function that puts two moments into an API, the second one moved by metres."""
     pytest.importorskip("pystac_client")
     pytest.importorskip("odc.stac")
@@ -312,8 +327,7 @@ def search(web: Any, trees: Any, images: Any, stac_item: Any) -> Callable[[int],
         items = []
         for day, shift in (("01", 0), ("06", metres)):
             folder = web.folder / day
-            # Files, as GDAL may look at them in ways that keep a server in this process waiting.
-            item = stac_item(folder, images, str(folder))
+            item = stac_item(folder, images, f"{files}/{day}")
             for band, image in images.items():
                 size = trees.METRES[band]
                 place = rasterio.Affine(size, 0, trees.LEFT + shift, 0, -size, trees.TOP)

@@ -53,3 +53,9 @@ def test_an_empty_file_is_torn() -> None:
 def test_the_message_says_where_it_ends() -> None:
     data = FORMS["plain"]
     assert said(data[:-7]) == f"it ends after {len(data) - 7} bytes, before its {len(data)}th"
+
+
+def test_boxes_shorter_than_their_own_heads_are_damage_and_not_followed_for_hours() -> None:
+    short = struct.pack(">I", 4)
+    assert said(HEAD + box(b"jp2c", b"codes")) == ""
+    assert said(HEAD + short * 9 + box(b"jp2c", b"codes")).startswith("it ends after")

@@ -359,6 +359,13 @@ def test_entities_are_not_expanded(safe: Path, seen: See) -> None:
             '</QUANTIFICATION_VALUE><RADIO_ADD_OFFSET band_id="13">1</RADIO_ADD_OFFSET>',
             "band_id '13'",
         ),
+        (
+            r"</QUANTIFICATION_VALUE>",
+            f'</QUANTIFICATION_VALUE><RADIO_ADD_OFFSET band_id="{"1" * 5000}"/>',
+            "band_id '1111",
+        ),
+        (r"INDEX>0<", "INDEX>none<", "SPECIAL_VALUE_INDEX is 'none'"),
+        (r'encoding="UTF-8"', 'encoding="nan"', "cannot be read as XML .*unknown encoding"),
     ],
 )
 def test_damaged_metadata_are_refused(safe: Path, seen: See, old: str, new: str, why: str) -> None:
@@ -371,3 +378,27 @@ def test_a_product_without_images_is_refused(safe: Path, seen: See) -> None:
     shutil.rmtree(safe / "GRANULE")
     with pytest.raises(CubeError, match=r"\.SAFE: has no images of bands"):
         seen(*find_scenes(safe))
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "field"),
+    [
+        (b"MTD_MSIL1C.xml", 16, b"\0\0\0\0"),
+        (b"MTD_MSIL1C.xml", 20, b"\xfe\xff\xff\x7f"),
+        (b"MTD_MSIL1C.xml", 10, b"\x0e\0"),
+        (b"MTD_MSIL1C.xml", 8, b"\1\0"),
+        (b"_B02.jp2", 42, b"\1\0\0\0"),
+        (b"_B02.jp2", 6, b"\xff\0"),
+    ],
+    ids=["checksum", "size", "method", "encrypted", "place", "version"],
+)
+def test_a_damaged_entry_of_an_archive_is_refused(
+    safe: Path, trees: Any, seen: See, name: bytes, at: int, field: bytes
+) -> None:
+    path = trees.zipped(safe)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\1\2", 0, content.rindex(name))
+    content[entry + at : entry + at + len(field)] = field
+    path.write_bytes(content)
+    with pytest.raises(CubeError, match=r"\.zip: .*damaged"):
+        seen(*find_scenes(path))

@@ -274,6 +274,92 @@ def test_what_is_no_item_is_refused(tmp_path: Path) -> None:
         find_scenes(tmp_path / "a.json")
 
 
+# -- what an Item from the web must not have read --------------------------------------------
+
+LOCAL = "names files of this machine, or may do so"
+
+
+def pointing(item: dict[str, Any], address: Callable[[str], str]) -> dict[str, Any]:
+    for band, asset in item["assets"].items():
+        asset["href"] = address(band)
+    return item
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["{folder}/{band}.tif", "file://{folder}/{band}.tif", "FILE://{folder}/{band}.tif",
+     "vrt://{folder}/{band}.tif", "zip+file://{folder}/images.zip!/{band}.tif", "x://a/{band}.tif"],
+)  # fmt: skip
+def test_an_item_from_the_web_reads_nothing_of_this_machine(
+    web: Any, item: dict[str, Any], seen: See, address: str
+) -> None:
+    pointing(item, lambda band: address.format(folder=web.folder, band=band))
+    written(web.folder, item)
+    # A path without a scheme is one of the Item's own server.
+    match = "cannot be opened .*/vsicurl/http" if address.startswith("{") else LOCAL
+    with pytest.raises(CubeError, match=match):
+        seen(*find_scenes(f"{web.url}/item.json"))
+
+
+def test_an_item_from_the_web_reads_no_virtual_raster(
+    web: Any, item: dict[str, Any], seen: See
+) -> None:
+    pointing(item, lambda band: f"{web.url}/{band}.vrt")
+    written(web.folder, item)
+    with pytest.raises(CubeError, match=LOCAL):
+        seen(*find_scenes(f"{web.url}/item.json"))
+
+
+def test_a_virtual_raster_that_is_called_an_image_is_not_followed(
+    web: Any, item: dict[str, Any], seen: See
+) -> None:
+    hidden = web.folder / "private.tif"
+    (web.folder / "B02.tif").rename(hidden)
+    (web.folder / "B02.tif").write_text(
+        '<VRTDataset rasterXSize="120" rasterYSize="120"><VRTRasterBand dataType="UInt16" '
+        f'band="1"><SimpleSource><SourceFilename relativeToVRT="0">{hidden}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    written(web.folder, item)
+    with pytest.raises(CubeError, match="band B02 cannot be opened"):
+        seen(*find_scenes(f"{web.url}/item.json"))
+
+
+def test_an_item_that_a_search_finds_is_of_the_web_whatever_it_says_of_itself(
+    web: Any, item: dict[str, Any], api: Any, seen: See
+) -> None:
+    del api
+    pointing(item, lambda band: f"./{band}.tif")
+    item["links"] = [{"rel": "self", "href": str(web.folder / "item.json")}]
+    with pytest.raises(CubeError, match=LOCAL):
+        seen(find_scenes(f"stac+{web.url}/api?collections=s2")[0])
+
+
+@pytest.mark.parametrize(
+    "identifier", ["../../a", "/etc/a", "a/../b", "..\\a", "a\0b", "\x1b[2Ja"]
+)
+def test_an_identifier_cannot_lead_out_of_the_folder(
+    tmp_path: Path, item: dict[str, Any], identifier: str
+) -> None:
+    item["id"] = identifier
+    (scene,) = find_scenes(written(tmp_path, item))
+    assert set("/\\\0\x1b").isdisjoint(scene.name)
+    assert (tmp_path / f"{scene.name}_mask.tif").parent.resolve() == tmp_path.resolve()
+
+
+def test_plain_http_of_another_machine_is_not_read(tmp_path: Path, item: dict[str, Any]) -> None:
+    pointing(item, lambda band: f"http://example.org/{band}.tif")
+    (scene,) = find_scenes(written(tmp_path, item))
+    for ask in (
+        scene.layers,  # type: ignore[attr-defined] # a StacScene
+        lambda: find_scenes("http://example.org/a.tif"),
+        lambda: find_scenes("http://example.org/a.json"),
+        lambda: find_scenes("stac+http://example.org/api?collections=s2"),
+    ):
+        with pytest.raises(CubeError, match="plain http, on which others can change"):
+            ask()
+
+
 # -- identity -------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cloudmask.engines.external import refuse_external
 from cloudmask.engines.openvino import open_openvino
 from cloudmask.engines.ort import open_ort
 from cloudmask.engines.session import Session, Tensor
@@ -25,9 +26,10 @@ def open_session(content: bytes, name: str, runtime: Runtime) -> Session:
         runtime: With which engine, on how many threads.
 
     Raises:
-        ModelError: The bytes are no ONNX network, or the engine is not installed or does not
-            start.
+        ModelError: The bytes are no ONNX network, or one whose weights are in another file; or the
+            engine is not installed or does not start.
     """
+    refuse_external(content, name)
     if PROVIDERS[runtime.provider].onnxruntime:
         return open_ort(content, name, runtime)
     return open_openvino(content, name, runtime)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudmask.engines.session import Tensor
 from cloudmask.errors import ModelError
+from cloudmask.process import startable
 from cloudmask.runtime import PROVIDERS
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _check_started(asked: Provider, running: list[str]) -> None:
 
 
 def _session_options(options: Any, runtime: Runtime) -> Any:
-    options.intra_op_num_threads = runtime.intra_op_threads
+    options.intra_op_num_threads = startable(runtime.intra_op_threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: its warnings are about its own optimiser
     # Pre-planned buffers cost memory and bring no speed here.
@@ -133,4 +134,6 @@ def _session_options(options: Any, runtime: Runtime) -> Any:
     options.enable_cpu_mem_arena = runtime.arena_allowed
     # Spinning threads take the cores from other workers; it costs about 3 % when alone.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # It would take its own format, too, which nothing here has looked through.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     return options

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudmask.local.room import amount, is_full, room
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,9 @@ def beside(path: Path) -> Iterator[Path]:
     """Give a place beside `path` to write to; renamed to `path` if all goes well.
 
     Whatever stood at `path` stays until then.
+
+    Raises:
+        OSError: The disk is full; the message says what lacks.
     """
     handle, name = tempfile.mkstemp(prefix=hidden(path), suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -50,6 +55,15 @@ def beside(path: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o666 & ~_UMASK)
         partial.replace(path)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        written = partial.stat().st_size if partial.exists() else 0
+        partial.unlink(missing_ok=True)  # what it took is free again, and yet was not enough
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror} after {amount(written)}); "
+            f"{room(path, 0)}"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
         Path(f"{partial}.aux.xml").unlink(missing_ok=True)
@@ -70,12 +84,17 @@ def sweep(folder: Path, stem: str = "") -> None:
         folder: Where to look.
         stem: Of the file that was to be made; empty for all.
     """
-    for left in folder.iterdir():
-        if left.name.startswith(f".{stem}") and _is_left(left):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+    for left in dead(folder, stem):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def dead(folder: Path, stem: str = "") -> list[Path]:
+    """List what dead processes left in the making; arguments as for `sweep`."""
+    started = (left for left in folder.iterdir() if left.name.startswith(f".{stem}"))
+    return [left for left in started if _is_left(left)]
 
 
 def _is_left(path: Path) -> bool:

@@ -19,7 +19,7 @@ from cloudmask.checks import parse_memory
 from cloudmask.engines import PROVIDERS
 from cloudmask.local import bundling, evaluating, exporting, training
 from cloudmask.local.compare import command as comparing
-from cloudmask.local.console import say, stop, stoppable
+from cloudmask.local.console import complain, say, stop, stoppable
 from cloudmask.local.report import command as reporting
 
 app = typer.Typer(
@@ -277,7 +277,7 @@ def main() -> None:
 
 def _warn(message: Warning | str, *_: object) -> None:
     """Say a warning as a person would; where in the code it arose helps nobody here."""
-    typer.echo(f"cloudmask: warning: {message}", err=True)
+    complain(f"warning: {message}")
 
 
 if __name__ == "__main__":

@@ -8,18 +8,36 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from cloudmask.local.addresses import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def say(text: str) -> None:
     """Print a line."""
-    typer.echo(text)
+    typer.echo(clean(text))
 
 
 def complain(text: str) -> None:
     """Print a line on standard error."""
-    typer.echo(f"cloudmask: {text}", err=True)
+    typer.echo(f"cloudmask: {clean(text)}", err=True)
+
+
+def clean(text: str) -> str:
+    """Make a text fit to be printed, whoever has named the files and bands in it.
+
+    Secrets in addresses are left out. What would steer the terminal (escape sequences, letters
+    that turn the direction of writing) is written as Python writes it in a string.
+    """
+    seen = without_secrets(text)
+    return "".join(
+        each if each.isprintable() or each in HARMLESS else ascii(each)[1:-1] for each in seen
+    )
+
+
+HARMLESS = "\n\t\u00a0"
+"""Not printable by the letter, but good for a text."""
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from cloudmask.errors import CubeError, OptionError
 from cloudmask.local.beside import beside, hidden
 from cloudmask.local.product import Grid
 from cloudmask.local.raw import BLOCK
+from cloudmask.local.room import room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,9 +80,7 @@ def write_cube(
             dataset.attrs = _ABOUT | _told(told)
             write(path, dataset)
     except (OSError, RuntimeError) as error:  # netCDF4 raises the latter
-        raise OSError(
-            f"{path}: cannot be written ({error}); see whether the disk is full"
-        ) from error
+        raise OSError(f"{path}: cannot be written ({error}); {room(path, 0)}") from error
     except ImportError as error:
         raise OptionError(
             f"{path}: {path.suffix} needs {error.name}; pip install 'openeo-cloudmask[cubes]'"

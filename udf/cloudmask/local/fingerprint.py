@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.default import BUILT_IN
+from cloudmask.errors import ModelError
 from cloudmask.registry import find, meant
 
 if TYPE_CHECKING:
@@ -49,6 +50,28 @@ def fingerprint(job: FileJob) -> str:
         "format of the mask": job.output.suffix.lower(),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def unchanged(job: FileJob, opened: Sequence[ModelSpec]) -> None:
+    """Refuse a mask whose networks are no longer those that a fingerprint of now tells.
+
+    A process opens a network once, and a batch may take days.
+
+    Args:
+        job: What is being made, with the networks that were asked for.
+        opened: Those that are open.
+
+    Raises:
+        ModelError: A file or its manifest was replaced meanwhile.
+    """
+    if not job.models:  # the package's own
+        return
+    for now, then in zip(_pinned(job), opened, strict=True):
+        if _network(now) != _network(then):
+            raise ModelError(
+                f"model {then.name!r}: its file or manifest was replaced while it was in use; "
+                "run the same again for masks that are all by one network"
+            )
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cloudmask.errors import CloudmaskError
+from cloudmask.local.console import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +40,8 @@ def print_table(entries: Mapping[str, Entry], *, check: bool) -> bool:
         # A name must be there whole to be copied.
         table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for name, entry in entries.items():
-        table.add_row(*_row(entry), *([tests[name]] if check else []))
+        row = (*_row(entry), *([tests[name]] if check else []))
+        table.add_row(*(Text(clean(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     return not any(test.startswith(FAILED) for test in tests.values())
 

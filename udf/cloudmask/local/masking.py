@@ -89,7 +89,9 @@ def _one(order: Order, scene: Scene, client: Any) -> None:
         scene=scene, output=output, probabilities=chances if order.probabilities else None,
         quicklook=order.quicklook, quiet=order.quiet, **order.settings,
     )  # fmt: skip
-    sweep(output.parent, output.stem)
+    for made in (output, order.quicklook):
+        if made:
+            sweep(made.parent, made.stem)
     summary = mask_file(job, Watch(client=client))
     if not order.quiet:
         say(f"{output}: {summary.sentence()}")

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from cloudmask.local.console import clean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -45,6 +47,16 @@ class _Scenes(ProgressColumn):
 SLACK = 1e-6
 
 
+def _words() -> TextColumn:
+    """Show a task's name; square brackets in it are brackets."""
+    return TextColumn("{task.description}", markup=False)
+
+
+def _on_a_terminal() -> bool:
+    # None where a process is started with it closed.
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def scene_bar(scenes: int, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
     """Show a bar on standard error while scenes are done; lines may be printed above it.
@@ -56,12 +68,12 @@ def scene_bar(scenes: int, *, quiet: bool = False) -> Iterator[Callable[[float],
     Yields:
         A function to be called, by any thread, with the share of a scene done since the last call.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not _on_a_terminal():
         yield lambda _share: None
         return
     columns = (BarColumn(), _Scenes(), TimeRemainingColumn())
     # Lines that go to a file or a pipe stay what they are.
-    lines = sys.stdout.isatty()
+    lines = sys.stdout is not None and sys.stdout.isatty()
     with Progress(
         *columns, console=Console(stderr=True), transient=True, redirect_stdout=lines
     ) as bar:
@@ -83,12 +95,12 @@ def pixel_bar(
     Yields:
         A function to be called with the number of pixels done since its last call.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not _on_a_terminal():
         yield lambda _pixels: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), _Megapixels(), TimeRemainingColumn())
+    columns = (_words(), BarColumn(), _Megapixels(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=pixels)
+        task = bar.add_task(clean(title), total=pixels)
         yield lambda done: bar.advance(task, done)
         bar.update(task, completed=pixels)
 
@@ -100,14 +112,14 @@ def spinner(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     Yields:
         A function to be called with a few words before each step; with none to hide.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not _on_a_terminal():
         yield lambda _words: None
         return
     with Console(stderr=True).status("") as status:
 
         def tell(words: str) -> None:
             if words:
-                status.update(Text(f"{words} ...", no_wrap=True, overflow="ellipsis"))
+                status.update(Text(f"{clean(words)} ...", no_wrap=True, overflow="ellipsis"))
                 status.start()
             else:
                 status.stop()
@@ -123,19 +135,18 @@ def byte_bars(*, quiet: bool = False) -> Iterator[Callable[[str, int, int | None
         A function to be called with a file's name, the bytes that are here, and those there will
         be, if anybody knows.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not _on_a_terminal():
         yield lambda _file, _done, _total: None
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        _words(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(file: str, done: int, total: int | None) -> None:
             if file not in tasks:
-                tasks[file] = bars.add_task(file)
+                tasks[file] = bars.add_task(clean(file))
             bars.update(tasks[file], completed=done, total=total)
 
         yield tell

@@ -85,6 +85,12 @@ class Raw:
         stack.callback(dataset.close)
         return cls(dataset)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all rows, unpacked."""
+        dataset = self.dataset
+        return int(dataset.count * dataset.height * dataset.width)
+
     def write(self, rows: Span, values: NDArray[np.uint8]) -> None:
         """Write (band, rows, x)."""
         window = Window(0, rows.start, self.dataset.width, rows.size)

@@ -7,14 +7,15 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.bands import misfit
 from cloudmask.errors import PresetWarning
+from cloudmask.local.addresses import file_name
 from cloudmask.local.ahead import ReadAhead
 from cloudmask.local.filejob import FileJob
-from cloudmask.local.fingerprint import fingerprint
+from cloudmask.local.fingerprint import fingerprint, unchanged
 from cloudmask.local.progress import pixel_bar
 from cloudmask.local.work import SceneWork, footprint, regrid_of
 from cloudmask.local.writers import writer_for
@@ -82,6 +83,8 @@ def mask_file(job: FileJob, watch: Watch = ALONE) -> Summary:
     with job.opened() as (named, product):
         _doubt(job, product)
         work = SceneWork.planned(named, product, watch.networks)
+        if job.item:
+            unchanged(job, work.specs)
         with (
             ReadAhead(product.raster, work.rows_ahead) as ahead,
             writer_for(job.output, product.grid, job.probabilities) as writer,
@@ -137,7 +140,7 @@ class _Clock:
 def _told(job: FileJob, product: Product, watch: Watch) -> Iterator[Callable[[float], None]]:
     """Show a bar, and tell the watch; to be called with scene pixels done since the last call."""
     pixels = product.grid.height * product.grid.width
-    with pixel_bar(PurePath(job.scene.place).name, pixels, quiet=job.quiet) as show:
+    with pixel_bar(file_name(job.scene.place), pixels, quiet=job.quiet) as show:
 
         def tell(done: float) -> None:
             show(done)
@@ -152,7 +155,7 @@ def _draw(job: FileJob, product: Product) -> None:
     from cloudmask.local.picture import quicklook, thumbnail  # matplotlib takes a second to load
 
     if job.quicklook:
-        title = PurePath(job.scene.place).name
+        title = file_name(job.scene.place)
         quicklook(job.quicklook, product.colours, product.preset, job.output, title)
     if job.thumbnail:
         thumbnail(job.thumbnail, product.colours, product.preset)

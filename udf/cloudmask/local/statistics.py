@@ -37,6 +37,10 @@ COLUMNS: Mapping[str, str] = {
 alike for scenes masked alike. What is not known is empty."""
 
 
+FORMULA = ("=", "+", "-", "@")
+"""How what spreadsheets compute begins."""
+
+
 class UnreadableItem(UserWarning):
     """A file that looks like an Item of a mask but cannot be read; its scene has no row."""
 
@@ -127,7 +131,15 @@ def _write_csv(path: Path, found: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(found)
+        writer.writerows({name: _plain(value) for name, value in row.items()} for row in found)
+
+
+def _plain(value: Any) -> Any:
+    """Keep a text, which may be somebody else's, in its cell, and from being a formula there."""
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.splitlines())
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def _write_parquet(path: Path, found: Sequence[Row]) -> None:

@@ -216,7 +216,7 @@ class _Bars:
             self.steps = f"step {event.done} of {event.total}"
             self._show("steps", f"loss {event.loss:.3f}", event.done, event.total)
         elif self.bars:
-            self.bars.console.print(_line(event), highlight=False)
+            self.bars.console.print(_line(event), highlight=False, markup=False)
 
     def _show(self, kind: str, words: str, done: int, total: int | None) -> None:
         if not self.bars:
@@ -245,7 +245,8 @@ def _bars(config: Config, *, quiet: bool) -> Iterator[_Bars]:
         yield _Bars(None, images)
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield _Bars(bars, images)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from cloudmask.bands import PRESETS
 from cloudmask.errors import OptionError
+from cloudmask.local.addresses import file_name
 from cloudmask.local.grid import Regrid, metres_a_pixel
 from cloudmask.local.readers import CACHE_MIB
 from cloudmask.local.resample import ROWS_AT_ONCE, Resampled
@@ -211,7 +211,7 @@ class SceneWork:
         same = ("stitch", "tile", "overlap", "tta_depth", "tta_adaptive")
         return {
             "TIFFTAG_SOFTWARE": f"openeo-cloudmask {__version__}",
-            "SOURCE": PurePath(self.job.scene.place).name,
+            "SOURCE": file_name(self.job.scene.place),
             "SCENE": self.job.scene.name,
             "MODEL": "; ".join(spec.name for spec in specs),
             "MODEL_VERSION": "; ".join(spec.version for spec in specs),

@@ -20,6 +20,7 @@ from cloudmask.classes import CLASSES, PROBABILITY_STEPS
 from cloudmask.errors import OptionError
 from cloudmask.local.beside import beside
 from cloudmask.local.raw import BLOCK, Counts, Raw, stored_probabilities
+from cloudmask.local.room import room
 from cloudmask.local.style import category_names, colour_table, qgis_style
 from cloudmask.runtime import Runtime
 
@@ -104,11 +105,11 @@ class MaskWriter:
             OSError: They cannot be written, as the disk is full, say.
         """
         self.counts.add(classes)
-        with _named(self._path):
+        with _named(self._path, self._classes):
             self._classes.write(rows, classes[None])
         if self._probabilities and self._spread:
             assert spread is not None, "probabilities were asked for"
-            with _named(self._probabilities):
+            with _named(self._probabilities, self._spread):
                 self._spread.write(rows, stored_probabilities(spread))
 
     def finish(self, tags: Mapping[str, str], of_classes: Mapping[str, str]) -> None:
@@ -130,14 +131,14 @@ class MaskWriter:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Path, raw: Raw) -> Iterator[None]:
     """Name the file that could not be written: GDAL knows the hidden one only."""
+    # The rows, the file and its overviews, if nothing of it could be packed.
+    needed = raw.size * 7 // 3
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
-        raise OSError(
-            f"{path}: cannot be written ({error}); see whether the disk is full"
-        ) from error
+        raise OSError(f"{path}: cannot be written ({error}); {room(path, needed)}") from error
 
 
 def _make_mask(path: Path, tags: Mapping[str, str], raw: Raw) -> None:
@@ -177,7 +178,7 @@ def _cube(path: Path, tags: Mapping[str, str], classes: Raw | None, spread: Raw 
 
 def _make_cog(raw: Raw, path: Path, resampling: str) -> None:
     """Close the rows and copy them to a Cloud-Optimised GeoTIFF."""
-    with _named(path), beside(path) as partial:
+    with _named(path, raw), beside(path) as partial:
         rasterio.shutil.copy(
             raw.closed(),
             str(partial),

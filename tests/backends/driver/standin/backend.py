@@ -76,7 +76,7 @@ class Processing(ConcreteProcessing):
 class Backend(OpenEoBackendImplementation):
     """An openEO back-end on files."""
 
-    def __init__(self, folders: Folders, workers: int) -> None:
+    def __init__(self, folders: Folders, workers: int, tries: int) -> None:
         jobs = ThreadedJobs(folders.results)
         super().__init__(
             catalog=FolderCatalog(folders.collections),
@@ -85,7 +85,7 @@ class Backend(OpenEoBackendImplementation):
             processing=Processing(),
         )
         jobs.backend = self
-        self._pools = Pools(workers)
+        self._pools = Pools(workers, tries)
 
     def udf_runner(self, env: EvalEnv) -> UdfRunner:
         """Find the workers that the options of a job ask for."""

@@ -15,6 +15,7 @@ from openeo_driver.backend import AbstractCollectionCatalog
 from openeo_driver.errors import CollectionNotFoundException
 
 from standin.cube import XarrayCube
+from standin.files import NETCDF
 from standin.grid import Grid
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class FolderCatalog(AbstractCollectionCatalog):
         path = self._folder / f"{collection_id}.nc"
         if not path.exists():
             raise CollectionNotFoundException(collection_id)
-        with xr.open_dataset(path, mask_and_scale=False, engine="netcdf4") as data:
+        with NETCDF, xr.open_dataset(path, mask_and_scale=False, engine="netcdf4") as data:
             return next(iter(data.data_vars.values())).load()
 
 

@@ -1,4 +1,4 @@
-"""Batch jobs, in threads of the server."""
+"""Batch jobs, in threads of the server; the next server finds their files."""
 
 # mypy: disallow-subclassing-any=False
 # (openeo_driver is not installed where types are checked)
@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
+import shutil
 import threading
 import traceback
 import uuid
@@ -44,13 +46,25 @@ class Job:
 
 
 class ThreadedJobs(BatchJobs):
-    """Jobs of one server, gone when it ends."""
+    """Jobs in threads; those that run when the server ends have failed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
         self._jobs: dict[str, Job] = {}
         self.backend: Backend
+        for note in folder.glob("*.json"):
+            self._remember(note)
+
+    def _remember(self, note: Path) -> None:
+        """Read what became of a job of the server before."""
+        kept = json.loads(note.read_text("utf-8"))
+        created = datetime.fromisoformat(kept["created"])
+        metadata = BatchJobMetadata(id=note.stem, status=kept["status"], created=created)
+        job = self._jobs[note.stem] = Job(metadata, kept["api_version"], JobLog(), kept["assets"])
+        if job.metadata.status == "running":
+            job.log.add("error", "the back-end was started anew while the job ran; run it again")
+            self._set(job, status="error")
 
     def create_job(
         self,
@@ -114,18 +128,33 @@ class ThreadedJobs(BatchJobs):
         """Do nothing: a thread cannot be stopped."""
 
     def delete_job(self, job_id: str, user_id: str) -> None:
-        """Forget a job."""
+        """Forget a job and its files."""
         self._job(job_id)
         del self._jobs[job_id]
+        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+        self._note(job_id).unlink(missing_ok=True)
+
+    def _note(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.json"
 
     def _job(self, job_id: str) -> Job:
         if job_id not in self._jobs:
             raise JobNotFoundException(job_id=job_id)
         return self._jobs[job_id]
 
-    @staticmethod
-    def _set(job: Job, **changes: Any) -> None:
-        job.metadata = job.metadata._replace(updated=datetime.now(UTC), **changes)
+    def _set(self, job: Job, **changes: Any) -> None:
+        changed = job.metadata._replace(updated=datetime.now(UTC), **changes)
+        kept = {
+            "status": changed.status,
+            "created": changed.created.isoformat(),
+            "api_version": job.api_version,
+            "assets": job.assets,
+        }
+        note = self._note(changed.id)
+        part = note.with_suffix(".part")
+        part.write_text(json.dumps(kept), "utf-8")
+        part.replace(note)
+        job.metadata = changed
 
     def _run(self, job: Job, user: User) -> None:
         try:

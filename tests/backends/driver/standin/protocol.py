@@ -85,6 +85,8 @@ class Answer:
     traceback: str | None = None
     logs: tuple[dict[str, Any], ...] = field(default=())
     """Entries of `openeo.udf.inspect`: level, message, data, code."""
+    lost: bool = False
+    """Whether the worker ended instead of answering."""
     context_changed: bool = False
     """Whether the UDF has changed the context that the next chunk will get."""
 

@@ -12,6 +12,8 @@ import rasterio
 import xarray as xr
 from rasterio.transform import from_origin
 
+from standin.files import NETCDF
+
 if TYPE_CHECKING:
     from standin.cube import XarrayCube
 
@@ -82,7 +84,8 @@ def _netcdf(cube: XarrayCube, path: Path) -> None:
     }
     data = xr.Dataset({"crs": crs, **variables}, attrs={"Conventions": "CF-1.9"})
     encoding = {name: {"zlib": True, "_FillValue": np.float32(np.nan)} for name in variables}
-    data.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    with NETCDF:
+        data.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
 def _geotiff(cube: XarrayCube, array: xr.DataArray, path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import resource
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ class Session:
         if self.context == self.untouched:
             return answer
         self.untouched = copy.deepcopy(self.context)
-        return Answer(answer.value, answer.error, answer.traceback, answer.logs, True)  # noqa: FBT003
+        return replace(answer, context_changed=True)
 
 
 def run(call: UdfCall, context: dict[str, Any]) -> Tiles:

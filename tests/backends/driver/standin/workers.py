@@ -30,14 +30,14 @@ class Worker:
     """One process."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        source = Path(__file__).parents[1]
+        places = (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "standin.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ
             | {
-                "PYTHONPATH": str(source),
+                "PYTHONPATH": os.pathsep.join(filter(None, places)),
                 "UDF_WORKER": "1",
                 "OMP_NUM_THREADS": str(settings.threads),
             },
@@ -71,14 +71,23 @@ class Worker:
 class Pool:
     """Workers of equal settings; each keeps its modules and caches from call to call."""
 
-    def __init__(self, settings: WorkerSettings, size: int) -> None:
+    def __init__(self, settings: WorkerSettings, size: int, tries: int) -> None:
         self.settings = settings
         self.size = size
+        self._tries = tries
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
 
     def ask(self, request: UdfCall | MetadataCall) -> Answer:
+        """Let the next free worker do it, and another one if that is lost, a few times."""
+        for _ in range(self._tries - 1):
+            answer = self._ask(request)
+            if not answer.lost:
+                return answer
+        return self._ask(request)
+
+    def _ask(self, request: UdfCall | MetadataCall) -> Answer:
         """Let the next free worker do it; a lost worker is replaced for the next request."""
         worker = self._idle.get()
         try:
@@ -89,7 +98,7 @@ class Pool:
             answer, worker = worker.ready, None
         except WorkerLostError as error:
             worker = None
-            return Answer(error=str(error))
+            return Answer(error=str(error), lost=True)
         finally:
             self._idle.put(worker)
         return answer
@@ -119,15 +128,15 @@ class Pool:
 class Pools:
     """One pool for each kind of settings."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, tries: int) -> None:
+        self._size, self._tries = size, tries
         self._pools: dict[WorkerSettings, Pool] = {}
         self._lock = threading.Lock()
 
     def get(self, settings: WorkerSettings) -> Pool:
         """Find the pool, the one used last stays longest."""
         with self._lock:
-            pool = self._pools.pop(settings, None) or Pool(settings, self._size)
+            pool = self._pools.pop(settings, None) or Pool(settings, self._size, self._tries)
             self._pools[settings] = pool
             for old in list(self._pools.values())[:-MOST_POOLS]:
                 old.rest()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudmask.bands import positions
 from cloudmask.errors import CubeError
+from cloudmask.local.addresses import file_name
 from cloudmask.local.product import Facts, Grid, Product
 from cloudmask.local.readers.identity import naming, stamped
 from cloudmask.local.readers.meaning import own_preset
@@ -47,7 +48,7 @@ class RasterScene:
     @property
     def name(self) -> str:
         """See `Scene`."""
-        return PurePosixPath(self.place).stem
+        return PurePosixPath(file_name(self.place)).stem
 
     def identity(self) -> str:
         """See `Scene`; the files that a VRT is made of count as well."""

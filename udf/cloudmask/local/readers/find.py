@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cloudmask.errors import CubeError
+from cloudmask.local.addresses import check_encrypted
 from cloudmask.local.readers.cubes import cube_scenes, is_cube
 from cloudmask.local.readers.files import ADDRESSES, RasterScene
 from cloudmask.local.readers.folders import RASTERS, band_folders, is_results, result_scenes
@@ -32,7 +33,7 @@ def find_scenes(source: str | Path) -> list[Scene]:
         At least one; nothing of their pixels has been read.
 
     Raises:
-        CubeError: It is none of these.
+        CubeError: It is none of these, or at an address of plain http.
         OptionError: A search asks for what is not known.
     """
     place = str(source)
@@ -41,6 +42,7 @@ def find_scenes(source: str | Path) -> list[Scene]:
     if is_cube(place):
         return [*cube_scenes(place)]
     if place.startswith(ADDRESSES):
+        check_encrypted(place)
         raster = PurePosixPath(urlsplit(place).path).suffix.lower() in RASTERS
         return [RasterScene(place) if raster or place.startswith("/vsi") else item_scene(place)]
     return [*_of_path(Path(source))]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"\x00\x00\x00\x0cjP  "
 END_OF_CODESTREAM = b"\xff\xd9"
+SHORTEST = 8
+"""Bytes of a box that holds nothing; lesser lengths would be followed for hours."""
 LONG_LENGTH = 1
 """Length of a box that says: it stands in the eight bytes that follow (ISO 15444-1, I.4)."""
 TO_THE_END = 0
@@ -37,8 +39,8 @@ def torn(stream: IO[bytes], size: int) -> str:
         length = _length(stream, start)
         if length == TO_THE_END:
             return _open_end(stream)
-        if length < 0 or start + length > size:
-            return f"it ends after {size} bytes, before its {start + max(length, 8)}th"
+        if length < SHORTEST or start + length > size:
+            return f"it ends after {size} bytes, before its {start + max(length, SHORTEST)}th"
         start += length
     return ""
 

@@ -16,6 +16,7 @@ from rasterio.windows import Window
 
 from cloudmask.bands import Preset, as_preset, canonical, check_dtype, misfit, positions
 from cloudmask.errors import BandError, CubeError, PresetWarning
+from cloudmask.local.readers.drivers import open_raster
 from cloudmask.windows import Span
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ TRUE_COLOUR = ("B04", "B03", "B02")
 
 @contextmanager
 def gdal(**options: Any) -> Iterator[None]:
-    """Use GDAL with a small cache and quiet sidecar handling."""
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, **options):
+    """Use GDAL with a small cache, quiet sidecar handling, and no programs inside rasters."""
+    with (
+        warnings.catch_warnings(),
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MIB, GDAL_VRT_ENABLE_PYTHON="NO", **options),
+    ):
         # A raster without a place on Earth is masked like any other.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
@@ -63,7 +67,7 @@ def opened(path: Path | str) -> Iterator[Any]:
         CubeError: GDAL cannot.
     """
     try:
-        dataset = rasterio.open(path)
+        dataset = open_raster(path)
     except RasterioIOError as error:
         why = cause(error).removeprefix(f"{path}: ")
         raise CubeError(

@@ -26,6 +26,8 @@ OFFSETS = ("RADIO_ADD_OFFSET", "BOA_ADD_OFFSET")
 IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Band of each band_id, 0 to 12."""
 
+_NUMBERS = tuple(map(str, range(len(IDS))))
+
 Elements = dict[str, list[ET.Element]]
 
 
@@ -73,7 +75,7 @@ def parse(place: str, text: bytes) -> ET.Element:
         # No entity can be defined without a DOCTYPE, which the builder refuses.
         parser = ET.XMLParser(target=_NoDoctype())  # noqa: S314
         return ET.fromstring(text, parser)  # noqa: S314
-    except (ET.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError, LookupError) as error:  # no such encoding
         raise CubeError(f"{place}: cannot be read as XML ({error}); it is damaged") from error
 
 
@@ -104,7 +106,7 @@ def read_metadata(place: str, text: bytes, product: str) -> Metadata:
         baseline=_text(found, "PROCESSING_BASELINE"),
         product=_text(found, "PRODUCT_URI").removesuffix(".SAFE") or product,
     )
-    return Metadata(facts, quantification, _offsets(place, found), _nodata(found))
+    return Metadata(facts, quantification, _offsets(place, found), _nodata(place, found))
 
 
 def _by_name(root: ET.Element) -> Elements:
@@ -144,9 +146,11 @@ def _offsets(place: str, found: Elements) -> dict[str, float]:
     for name in OFFSETS:
         for element in found.get(name, ()):
             number = element.get("band_id", "")
-            if not (number.isdecimal() and int(number) < len(IDS)):
+            if number not in _NUMBERS:
                 raise CubeError(f"{place}: {name} has band_id {number!r}; 0 to 12 are known")
-            offsets[IDS[int(number)]] = _number(place, name, (element.text or "").strip())
+            offsets[IDS[_NUMBERS.index(number)]] = _number(
+                place, name, (element.text or "").strip()
+            )
     return offsets
 
 
@@ -157,11 +161,11 @@ def _number(place: str, name: str, text: str) -> float:
         raise CubeError(f"{place}: {name} is {text!r}, but a number is needed") from error
 
 
-def _nodata(found: Elements) -> tuple[float, ...]:
+def _nodata(place: str, found: Elements) -> tuple[float, ...]:
     """Read which number means no data; saturated pixels are data."""
     texts, numbers = found.get("SPECIAL_VALUE_TEXT", []), found.get("SPECIAL_VALUE_INDEX", [])
     said = [
-        float(number.text or 0)
+        _number(place, "SPECIAL_VALUE_INDEX", number.text or "0")
         for text, number in zip(texts, numbers, strict=False)
         if (text.text or "").strip().upper() == "NODATA"
     ]

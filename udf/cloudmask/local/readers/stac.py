@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from cloudmask.errors import CubeError, OptionError
+from cloudmask.local.addresses import check_encrypted
 from cloudmask.local.product import Facts
+from cloudmask.local.readers.drivers import ending
 from cloudmask.local.readers.files import product_of
 from cloudmask.local.readers.identity import stamped
 from cloudmask.local.readers.rasters import gdal
@@ -47,8 +49,8 @@ REMOTE = {
 HINT = "reading STAC needs more: pip install 'openeo-cloudmask[stac]'"
 
 
-def _is_local(asset: Mapping[str, Any]) -> bool:
-    return str(asset["href"]).lower().startswith("file:")
+WEB = ("/vsicurl/https://", "/vsicurl/http://", "/vsis3/", "/vsigs/", "/vsiaz/")
+"""How what GDAL opens begins if it is on the web."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class StacScene:
 
     place: str
     item: pystac.Item
+    remote: bool = False
+    """Whether it comes from the web, whatever it says of itself."""
 
     @property
     def name(self) -> str:
@@ -87,15 +91,28 @@ class StacScene:
 
         Raises:
             BandError: There is none.
-            CubeError: The Item is of another sensor.
+            CubeError: The Item is of another sensor; or it names plain http; or it comes from the
+                web and names files of this machine.
         """
         check_sensor(self.place, self.item.properties)
         assets = self.assets
-        if self.place.startswith("http") and any(_is_local(each) for each in assets.values()):
-            raise CubeError(f"{self.place}: an Item from the web names files of this machine")
         found = layers_of(assets)
         check_bands(self.place, found, assets)
+        for layer in found.values():
+            self._check_place(layer.file.path)
         return found
+
+    def _check_place(self, path: str) -> None:
+        """Refuse what an Item from the web must not make this machine read.
+
+        A virtual raster may name any file in turn.
+        """
+        check_encrypted(path.removeprefix("/vsicurl/"))
+        if self.remote and (not path.startswith(WEB) or ending(path) == ".vrt"):
+            raise CubeError(
+                f"{self.place}: an Item from the web names files of this machine, or may do so "
+                f"({path}); download it and its files if you trust it"
+            )
 
     def preset(self, bands: Sequence[str]) -> Preset:
         """Say what the numbers of bands mean that are there.
@@ -181,7 +198,7 @@ def item_scene(place: str) -> StacScene:
         # pystac lets errors of files, addresses, JSON and its own pass.
         why = str(error) or type(error).__name__
         raise CubeError(f"{place}: cannot be read as a STAC Item ({why})") from error
-    return StacScene(place, item)
+    return StacScene(place, item, remote="://" in place and not place.startswith("file:"))
 
 
 LISTS = ("collections", "ids")
@@ -204,6 +221,7 @@ def search_scenes(address: str) -> list[StacScene]:
     """
     parts = urlsplit(address.removeprefix(SEARCH))
     api = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    check_encrypted(api)
     asked = _asked(address, parts.query)
     client = _imported("pystac_client")
     try:
@@ -215,7 +233,9 @@ def search_scenes(address: str) -> list[StacScene]:
     if not found:
         raise CubeError(f"{address}: nothing was found")
     found.sort(key=lambda item: (str(item.datetime), item.id))
-    return [StacScene(item.get_self_href() or f"{api} {item.id}", item) for item in found]
+    return [
+        StacScene(item.get_self_href() or f"{api} {item.id}", item, remote=True) for item in found
+    ]
 
 
 def _asked(address: str, query: str) -> dict[str, Any]:

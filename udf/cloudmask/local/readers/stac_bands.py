@@ -57,7 +57,7 @@ def gdal_path(href: str) -> str:
     for scheme, system in (("s3://", "/vsis3/"), ("gs://", "/vsigs/"), ("az://", "/vsiaz/")):
         if href.startswith(scheme):
             return system + href.removeprefix(scheme)
-    if href.startswith(("http://", "https://")):
+    if href.lower().startswith(("http://", "https://")):
         return f"/vsicurl/{href}"
     return href.removeprefix("file://")
 

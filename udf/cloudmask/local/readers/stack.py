@@ -19,6 +19,7 @@ from rasterio.errors import RasterioIOError
 from cloudmask.bands import canonical, positions
 from cloudmask.errors import CubeError
 from cloudmask.local.product import Grid
+from cloudmask.local.readers.drivers import open_raster
 from cloudmask.local.readers.identity import naming
 from cloudmask.local.readers.rasters import TRUE_COLOUR, cause
 
@@ -133,7 +134,7 @@ def stacked(place: str, text: str) -> Iterator[Any]:
         CubeError: GDAL cannot.
     """
     try:
-        dataset = rasterio.open(text)
+        dataset = rasterio.open(text, driver="VRT")
     except RasterioIOError as error:
         raise CubeError(f"{place}: its bands cannot be put together ({cause(error)})") from error
     with dataset:
@@ -159,7 +160,7 @@ def _of_picture(
 
 def _looked_at(place: str, band: str, file: BandFile) -> Sheet:
     try:
-        with rasterio.open(file.path) as dataset:
+        with open_raster(file.path) as dataset:
             at = file.number - 1
             return Sheet(
                 band=band,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from cloudmask.errors import CubeError
+from cloudmask.zipped import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +73,7 @@ class Archive:
 
     def open(self, name: str) -> IO[bytes]:
         """See `Tree`."""
-        return self.archive.open(name)
+        return self.archive.open(checked(self.archive, self.archive.getinfo(name)))
 
     def size(self, name: str) -> int:
         """See `Tree`."""
@@ -95,10 +97,20 @@ def tree(path: Path) -> Iterator[Tree]:
         return
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise CubeError(
             f"{path}: is no folder and cannot be read as a zip archive ({error}); it is missing, "
             "damaged or incomplete"
         ) from error
     with archive:
-        yield Archive(path, archive)
+        try:
+            yield Archive(path, archive)
+        except _DAMAGED as error:
+            raise CubeError(
+                f"{path}: cannot be unpacked ({type(error).__name__} {error}); it is damaged, "
+                "fetch it again"
+            ) from error
+
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+"""What zipfile raises of a damaged entry; RuntimeError if it is encrypted."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cloudmask.local.console import say, stoppable
+from cloudmask.local.console import complain, say, stoppable
 
 EXAMPLES = (
     "Examples: [bold]cloudmask report out/[/bold] · "
@@ -44,7 +44,7 @@ def report(
     with stoppable():
         done = write_report(Wish(folder=folder, path=path, title=title, embed_limit=embed_limit))
     for problem in done.problems:
-        typer.echo(f"cloudmask: {problem.name}: {problem.reason}", err=True)
+        complain(f"{problem.name}: {problem.reason}")
     say(f"{path}: {done.scenes} scene{'s' * (done.scenes != 1)}")
     if done.pictures:
         say(f"{done.pictures}: their pictures, keep them beside the page")

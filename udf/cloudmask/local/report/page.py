@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cloudmask.classes import CLASSES, NO_DATA_CLASS
 from cloudmask.errors import CloudmaskError, OptionError
-from cloudmask.local.beside import beside
+from cloudmask.local.beside import beside, sweep
 from cloudmask.local.readers import gdal
 from cloudmask.local.report import overview, pictures
 from cloudmask.local.report.charts import Histogram, histogram, time_line
@@ -94,9 +94,11 @@ def write_report(wish: Wish) -> Done:
     scenes, problems = find(wish.folder)
     if not wish.path.parent.is_dir():
         raise OptionError(f"{wish.path.parent}: there is no such folder, for {wish.path.name}")
+    sweep(wish.path.parent, wish.path.stem)
     apart = _folder_of_pictures(wish, len(scenes))
     if apart:
         apart.mkdir(exist_ok=True)
+        sweep(apart)
     maker = _Maker(wish, apart, problems)
     # Piece by piece: only one scene's pictures are in memory at a time.
     pieces = _template().generate(**maker.context(scenes))

@@ -1,0 +1,1 @@
+"""Checks of what is handed out: archives, changelog, citation, recipe, container file."""
