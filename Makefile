@@ -11,7 +11,7 @@ WORKERS ?=
 BACKENDS := $(VENV)/backends
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch lint format docs notebooks fuzz audit bench bench-inner wheel clean
+.PHONY: help demo test test-torch lint format docs notebooks fuzz unprotected soak audit compat nightly bench bench-inner wheel release-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -91,8 +91,20 @@ notebooks: $(VENV)/.test $(VENV)/.openeo ## run the examples' notebooks and stor
 fuzz: $(VENV)/.test ## try 5,000 cubes and 100,000 damaged files, manifests, archives and contexts
 	$(BIN)/python -m fuzz
 
+unprotected: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made ## take each protection away and see its test fail
+	$(BIN)/python -m tools.unprotected
+
+soak: $(VENV)/.test $(VENV)/.openeo $(BACKENDS)/driver/.made ## eight batch jobs at once for five minutes at a back-end on loopback
+	$(BIN)/python tests/backends/driver/soak.py
+
 audit: $(VENV)/.test $(VENV)/.openeo $(VENV)/.audit ## known holes and licences of all that is installed
 	$(BIN)/python -m tools.audit $(AUDIT)
+
+compat: $(VENV)/.test $(VENV)/.release ## test the wheel on the oldest, the newest and VITO's dependencies
+	$(BIN)/python -m tools.compat
+
+nightly: $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made fuzz soak unprotected compat release-check ## all that is too long for every merge
+	$(BIN)/python -m benchmarks.run --smoke
 
 bench: $(VENV)/.test $(VENV)/.openeo $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made $(BACKENDS)/driver/.made ## measure us and the peers, update the tables
 	$(BIN)/python -m benchmarks.run
@@ -102,6 +114,9 @@ bench-inner: $(VENV)/.test $(VENV)/.bench ## time the core's inner functions
 
 wheel: $(VENV)/.lint ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build
+
+release-check: $(VENV)/.test $(VENV)/.release ## build a release, and try it before it is one
+	$(BIN)/python -m tools.release_check
 
 clean: ## remove what the other tasks made
 	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Masker = Callable[..., xr.DataArray]
     Chunks = tuple[tuple[int, ...], ...] | None
 
-MOST_TILES = 300
+MOST_TILES = 200
 """In a cube; a bound of a trial's time, nothing more."""
 
 MOST_CHUNKS = 4

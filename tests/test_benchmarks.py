@@ -28,8 +28,9 @@ from benchmarks.run import BENCHMARKS, NEEDS_IMAGERY  # noqa: E402
 if TYPE_CHECKING:
     from cloudmask.registry import Entry
 
-# CloudS2Mask's comparison is OmniCloudMask's with a larger network, which takes minutes to make.
-SMALL = [name for name in BENCHMARKS if name not in (*NEEDS_IMAGERY, "clouds2mask")]
+# These take minutes even if small, as they make networks of the true size: `make nightly`.
+LONG = ("clouds2mask", "omnicloudmask", "limit", "compare")
+SMALL = [name for name in BENCHMARKS if name not in (*NEEDS_IMAGERY, *LONG)]
 
 
 def kept() -> dict[Path, bytes]:

@@ -35,9 +35,9 @@ class Work:
 
 WORKS = (
     Work("rows", (*MASK, "-o", "a.tif"), 8_192, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
-    Work("copy", (*MASK, "-o", "a.tif"), 110_000, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
-    Work("netcdf", (*MASK, "-o", "a.nc"), 110_000, "a.nc", (*MASK, "-o", "a.nc", "--tile", "64")),
-    Work("zarr", (*MASK, "-o", "a.zarr"), 110_000, "a.zarr"),
+    Work("copy", (*MASK, "-o", "a.tif"), 300_000, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
+    Work("netcdf", (*MASK, "-o", "a.nc"), 300_000, "a.nc", (*MASK, "-o", "a.nc", "--tile", "64")),
+    Work("zarr", (*MASK, "-o", "a.zarr"), 300_000, "a.zarr"),
     Work("report", ("cloudmask", "report", "."), 12_288, "report.html", MANY),
     Work("export", ("export", ".", "new", "force"), 50_000, "net.onnx", ("export", ".", "old")),
     Work("bundle", ("bundle", "deps.zip"), 4_096, "deps.zip"),

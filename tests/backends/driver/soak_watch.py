@@ -22,6 +22,8 @@ GROWTH = 0.03
 """Part of the median by which a quantity that is called flat may grow."""
 FEW = 3.0
 """Threads or files that may come on top, whatever the median."""
+IN_FLIGHT = 24.0
+"""MiB by which the server may differ: eight jobs hold their cubes in it, each 10 MiB at most."""
 FEWEST = 10
 """Samples that a verdict needs."""
 
@@ -109,7 +111,7 @@ class Watch:
         """Judge memory, threads and files."""
         seconds = [each.seconds for each in self.samples]
         return {
-            "server, MiB": trend(seconds, [each.server for each in self.samples]),
+            "server, MiB": trend(seconds, [each.server for each in self.samples], IN_FLIGHT),
             "workers, MiB": trend(seconds, [each.workers for each in self.samples]),
             "threads": trend(seconds, [each.threads for each in self.samples], FEW),
             "open files": trend(seconds, [each.files for each in self.samples], FEW),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from rasterio.windows import Window
 
 from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
 from cloudmask.local.beside import hidden
+from cloudmask.windows import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudmask.local.product import Grid
-    from cloudmask.windows import Span
 
 BLOCK = 512
 """Edge of a block in pixels."""
@@ -57,11 +58,29 @@ class Counts:
         return {f"PERCENT_{name.upper()}": f"{share:.3f}" for name, share in shares.items()}
 
 
+@dataclass(slots=True)
+class Sums:
+    """Checksums of bands whose rows come from the top."""
+
+    bands: list[int]
+    """CRC-32 of each band's rows so far."""
+    stop: int = 0
+    """The next row."""
+
+    def add(self, rows: Span, values: NDArray[np.uint8]) -> None:
+        """Go on with rows (band, rows, x)."""
+        assert rows.start == self.stop, "rows come in order"
+        for number, band in enumerate(values):
+            self.bands[number] = zlib.crc32(np.ascontiguousarray(band), self.bands[number])
+        self.stop = rows.stop
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A plain GeoTIFF that takes rows."""
+    """A plain GeoTIFF that takes rows from the top."""
 
     dataset: Any
+    sums: Sums
 
     @classmethod
     def beside(cls, path: Path, count: int, like: Grid, stack: ExitStack) -> Raw:
@@ -83,7 +102,7 @@ class Raw:
                 partial, "w", crs=like.crs, transform=like.transform, **profile
             )
         stack.callback(dataset.close)
-        return cls(dataset)
+        return cls(dataset, Sums([0] * count))
 
     @property
     def size(self) -> int:
@@ -95,11 +114,30 @@ class Raw:
         """Write (band, rows, x)."""
         window = Window(0, rows.start, self.dataset.width, rows.size)
         self.dataset.write(values, window=window)
+        self.sums.add(rows, values)
 
     def closed(self) -> Path:
         """Write what is still held, and give the file to read the rows from."""
         self.dataset.close()
         return Path(self.dataset.name)
+
+    def is_in(self, path: Path) -> bool:
+        """Tell whether a file holds the rows that were written.
+
+        When a file is closed, GDAL writes what it still holds, and says nothing if it cannot.
+
+        Raises:
+            RasterioIOError: The file cannot even be read.
+        """
+        found = Sums([0] * len(self.sums.bands))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path)
+        with dataset:
+            for start in range(0, self.sums.stop, BLOCK):
+                rows = Span(start, min(start + BLOCK, self.sums.stop))
+                found.add(rows, dataset.read(window=Window(0, start, dataset.width, rows.size)))
+        return found == self.sums
 
 
 _PROFILE = {

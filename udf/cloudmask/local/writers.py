@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 
 from cloudmask.classes import CLASSES, PROBABILITY_STEPS
 from cloudmask.errors import OptionError
@@ -172,8 +172,14 @@ def _make_probabilities(path: Path, tags: Mapping[str, str], raw: Raw) -> None:
 def _cube(path: Path, tags: Mapping[str, str], classes: Raw | None, spread: Raw | None) -> None:
     from cloudmask.local.cubes import Layers, write_cube  # xarray and dask take a while to load
 
-    layers = Layers(*(raw.closed() if raw else None for raw in (classes, spread)))
-    write_cube(path, layers, tags)
+    def closed(raw: Raw | None) -> Path | None:
+        if raw is None:
+            return None
+        with _named(path, raw):
+            _check(raw, raw.closed())
+        return raw.closed()
+
+    write_cube(path, Layers(closed(classes), closed(spread)), tags)
 
 
 def _make_cog(raw: Raw, path: Path, resampling: str) -> None:
@@ -189,3 +195,10 @@ def _make_cog(raw: Raw, path: Path, resampling: str) -> None:
             num_threads=str(Runtime().intra_op_threads),
             bigtiff="IF_SAFER",
         )
+        _check(raw, partial)
+
+
+def _check(raw: Raw, path: Path) -> None:
+    """Refuse a file that does not hold what was written."""
+    if not raw.is_in(path):
+        raise RasterioIOError("what is in it is not what was written")

@@ -62,7 +62,8 @@ def fillers(preset: Preset, dtype: str) -> list[float]:
     """List numbers that mean no data in a dtype; none if there is no such number."""
     kind = np.dtype(dtype)
     if kind.kind == "f":
-        held = [value for value in preset.nodata if abs(value) <= np.finfo(kind).max]
+        largest = float(np.finfo(kind).max)  # infinite for what is wider than Python's own
+        held = [value for value in preset.nodata if abs(value) <= largest]
         return [np.nan, np.inf, -np.inf, *held]
     least, most = (0, 1) if kind.kind == "b" else _limits(kind)
     fitting = [value for value in preset.nodata if least <= value <= most]
