@@ -400,7 +400,7 @@ def test_a_parameter_that_no_one_resolved_is_refused(tiny_network: Path) -> None
         def __repr__(self) -> str:
             return "<parameter tta>"
 
-    with pytest.raises(OptionError, match="context: <parameter tta> is no JSON value"):
+    with pytest.raises(OptionError, match="context: <parameter tta> is neither a number"):
         mask_chunk(scene(40, 40), {"model": str(tiny_network), "tta": Reference()})
 
 

@@ -223,7 +223,7 @@ def test_a_dilation_larger_than_the_image_still_agrees() -> None:
 
 
 def test_empty_chunks_along_the_bands_are_no_matter() -> None:
-    cube = make_cube()
+    cube = make_cube().isel(bands=[2, 0, 3, 1])
     lazy = cube.chunk(bands=(0, 0, 0, 0, 4))  # selections leave such; dask cannot index them
     np.testing.assert_array_equal(masked(lazy), masked(cube))
 

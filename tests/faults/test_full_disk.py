@@ -35,7 +35,7 @@ class Work:
 
 WORKS = (
     Work("rows", (*MASK, "-o", "a.tif"), 8_192, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
-    Work("copy", (*MASK, "-o", "a.tif"), 300_000, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
+    Work("copy", (*MASK, "-o", "a.tif"), 275_000, "a.tif", (*MASK, "-o", "a.tif", "--tile", "64")),
     Work("netcdf", (*MASK, "-o", "a.nc"), 300_000, "a.nc", (*MASK, "-o", "a.nc", "--tile", "64")),
     Work("zarr", (*MASK, "-o", "a.zarr"), 300_000, "a.zarr"),
     Work("report", ("cloudmask", "report", "."), 12_288, "report.html", MANY),

@@ -95,3 +95,17 @@ def test_rows_lie_in_a_hidden_folder_that_goes_with_them(tmp_path: Path) -> None
         assert raw.closed().parent == place
         assert place.name.startswith(".a.")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_holds_what_was_written_or_does_not(tmp_path: Path) -> None:
+    rows = np.arange(2 * GRID.height * GRID.width, dtype=np.uint8).reshape(2, *GRID.shape)
+    other = rows.copy()
+    other[1, -1, -1] ^= 1
+    with ExitStack() as stack:
+        raw, false = (Raw.beside(tmp_path / name, 2, GRID, stack) for name in ("a.tif", "b.tif"))
+        half = GRID.height // 2
+        for span in (Span(0, half), Span(half, GRID.height)):
+            raw.write(span, rows[:, span.slice])
+        false.write(Span(0, GRID.height), other)
+        assert raw.is_in(raw.closed())
+        assert not raw.is_in(false.closed())

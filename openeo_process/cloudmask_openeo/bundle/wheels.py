@@ -31,7 +31,12 @@ _INFO = f"openeo_cloudmask-{__version__}.dist-info"
 
 _KINDS = (".py", ".json", ".typed", ".onnx")
 # A person's tools (they need more packages), and tests of networks that are not in the wheel.
-_NOT_FOR_WORKERS = ("cloudmask/local/", "cloudmask/__main__.py", "cloudmask/testing.py")
+_NOT_FOR_WORKERS = (
+    "cloudmask/local/",
+    "cloudmask/strategies/",
+    "cloudmask/__main__.py",
+    "cloudmask/testing.py",
+)
 
 
 def own_wheel(*, compressed: bool = False, networks: bool = True) -> tuple[str, bytes]:

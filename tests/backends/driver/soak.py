@@ -104,7 +104,7 @@ def _of_jobs(tally: Tally) -> Table:
 def _of_trends(trends: dict[str, Trend]) -> Table:
     rule = (
         f"flat: after the first {WARM_UP:.0%} of the time, the Theil-Sen slope adds up to at most "
-        f"{GROWTH:.0%} of the median (or {IN_FLIGHT:.0f} MiB of the server, three threads or files)"
+        f"{GROWTH:.0%} of the median ({IN_FLIGHT:.0f} MiB of the server, three threads or files)"
     )
     table = Table("quantity", title="server and UDF workers", title_justify="left", caption=rule)
     for heading in ("median", "slope a minute", "growth", "allowed", "verdict"):

@@ -23,7 +23,7 @@ GROWTH = 0.03
 FEW = 3.0
 """Threads or files that may come on top, whatever the median."""
 IN_FLIGHT = 24.0
-"""MiB by which the server may differ: eight jobs hold their cubes in it, each 10 MiB at most."""
+"""MiB by which the server may differ in any case: it holds the cubes of the jobs that run."""
 FEWEST = 10
 """Samples that a verdict needs."""
 
