@@ -67,7 +67,9 @@ demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it 
 	$(BIN)/cloudmask demo --output demo
 
 test: $(VENV)/.test $(VENV)/.openeo $(VENV)/.docs $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
-	$(BIN)/python -m pytest --ignore=tests/export/torch $(WORKERS)
+	$(BIN)/python -m pytest --ignore=tests/export/torch --ignore=tests/fuzz $(WORKERS)
+# These limit the memory of their process, where threads of other tests may still be at work.
+	$(BIN)/python -m pytest tests/fuzz
 
 test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
 	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest tests/export/torch

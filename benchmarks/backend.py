@@ -46,7 +46,7 @@ def backend(folder: Path) -> Iterator[Driver]:
     """Start the back-end of the tests; it ends with the context."""
     sys.path += [str(TESTS), str(TESTS / "driver")]
     from driver_client import Driver
-    from tests.backends.conftest import _running
+    from served import running
 
     folders = {name: folder / name for name in ("collections", "results", "tmp")}
     for each in folders.values():
@@ -57,7 +57,7 @@ def backend(folder: Path) -> Iterator[Driver]:
         "TMPDIR": os.fspath(folders["tmp"]),
     }
     script, health = TESTS / "driver" / "driver_server.py", "/openeo/1.2/health"
-    with _running(PYTHON, script, env, health, folder / "server.log") as server:
+    with running(PYTHON, script, env, health, folder / "server.log") as server:
         yield Driver(f"{server.url}/openeo/1.2", folders["collections"], server.log)
 
 

@@ -274,8 +274,12 @@ def test_a_fault_is_answered_with_its_error(fault: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda each: each.name)
-def test_a_cube_that_has_nothing_to_spoil_stays_as_it_is(fault: Any) -> None:
-    recipe = Recipe(dims=("y", "x"), shape=(3, 3), labels=("B08",))
+@pytest.mark.parametrize("dims", [("y", "x"), ("t", "band", "y", "x")], ids="-".join)
+def test_the_cube_itself_is_not_spoilt(fault: Any, dims: tuple[str, ...]) -> None:
+    flat = len(dims) < 4
+    recipe = Recipe(
+        dims=dims, shape=(1,) * len(dims), labels=("B08",), long_name=not flat, odd=("crs",)
+    )
     cube = recipe.cube()
     before = cube.copy(deep=True)
     fault.spoil(cube, ("B08",))

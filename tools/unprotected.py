@@ -69,7 +69,7 @@ def outcome(each: Protection, folder: Path) -> tuple[bool, str]:
     kept = place.read_text("utf-8")
     place.write_text(kept.replace(each.old, each.new), "utf-8")
     try:
-        status, said = _tested(each.test, folder)
+        status, said = _tested(each, folder)
         if "pytest-timeout" in said and not each.hangs:
             status, said = -1, "it took too long"
     finally:
@@ -79,10 +79,11 @@ def outcome(each: Protection, folder: Path) -> tuple[bool, str]:
     return False, "it passed" if status == PASSED else f"it did not run: {said[-300:]}"
 
 
-def _tested(test: str, folder: Path) -> tuple[int, str]:
+def _tested(each: Protection, folder: Path) -> tuple[int, str]:
     paths = os.pathsep.join(str(folder / source) for source in SOURCES)
-    words = ("-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-o", f"timeout={SECONDS // 3}")
-    command = [sys.executable, "-m", "pytest", *words, test]
+    words = ("-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-o")
+    patience = f"timeout={60 if each.hangs else SECONDS - 100}"
+    command = [sys.executable, "-m", "pytest", *words, patience, each.test]
     try:
         done = subprocess.run(
             command, cwd=folder, check=False, capture_output=True, text=True, timeout=SECONDS,

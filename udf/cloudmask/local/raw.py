@@ -71,7 +71,7 @@ class Sums:
         """Go on with rows (band, rows, x)."""
         assert rows.start == self.stop, "rows come in order"
         for number, band in enumerate(values):
-            self.bands[number] = zlib.crc32(np.ascontiguousarray(band), self.bands[number])
+            self.bands[number] = zlib.crc32(band.tobytes(), self.bands[number])
         self.stop = rows.stop
 
 

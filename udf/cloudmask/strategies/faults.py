@@ -65,8 +65,9 @@ def _nameless(cube: xr.DataArray, _: Sequence[str]) -> xr.DataArray | None:
     dim = _band(cube)
     if dim is None:
         return None
-    bare = cube.drop_vars([name for name in cube.coords if dim in cube[name].dims])
-    bare.attrs.pop("long_name", None)
+    names = [name for name in cube.coords if dim in cube[name].dims]
+    bare = cube.drop_vars(names).copy(deep=False)  # else the attributes are the cube's own
+    bare.attrs = {name: value for name, value in cube.attrs.items() if name != "long_name"}
     return bare
 
 
