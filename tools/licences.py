@@ -87,7 +87,7 @@ LONGEST_NAME = 100
 def licence_of(found: metadata.Distribution) -> Licence:
     """Read a package's licence off its metadata: the expression, the classifiers, the text."""
     name, said = canonicalize_name(found.name), cast("Mapping[str, str | None]", found.metadata)
-    expression = BY_HAND.get(name) or said["License-Expression"]
+    expression = BY_HAND.get(name) or said.get("License-Expression")
     if expression:
         return Licence(name, expression, kind_of(expression))
     classifiers = [
@@ -98,7 +98,7 @@ def licence_of(found: metadata.Distribution) -> Licence:
     if classifiers:
         # What two of them mean together they do not say: the worse counts.
         return Licence(name, ", ".join(classifiers), max(map(_single, classifiers)))
-    text = " ".join((said["License"] or "").split())[:LONGEST_NAME]
+    text = " ".join((said.get("License") or "").split())[:LONGEST_NAME]
     return Licence(name, text or "none", kind_of(text))
 
 
