@@ -18,6 +18,7 @@ import rasterio.shutil
 import xarray as xr
 
 from cloudmask.errors import CubeError, OptionError
+from cloudmask.local.cubes import write_cube
 from cloudmask.local.filejob import FileJob
 from cloudmask.local.inputs import scenes_of
 from cloudmask.local.product import Wanted
@@ -213,3 +214,30 @@ def test_no_two_threads_open_a_cube_at_once(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(look, scenes))
     assert met == [True] * 6
+
+
+def test_no_cube_is_read_while_another_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scene,) = find_scenes(series(tmp_path / "s.nc", 1))
+    real, writing, released = xr.Dataset.to_netcdf, threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def slow(self: xr.Dataset, *words: Any, **options: Any) -> Any:
+        writing.set()
+        assert not released.wait(0.2), "a cube was opened meanwhile"
+        order.append("written")
+        return real(self, *words, **options)
+
+    def look() -> None:
+        assert writing.wait(60)
+        with scene.opened(Wanted(bands=("B02",))):
+            released.set()
+        order.append("read")
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", slow)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(look)
+        write_cube(tmp_path / "mask.nc", geotiff(tmp_path / "mask.tif"))
+        reading.result()
+    assert order == ["written", "read"]

@@ -18,6 +18,7 @@ import numpy as np
 from cloudmask.classes import CLASSES, NO_DATA, PROBABILITY_STEPS
 from cloudmask.errors import CubeError, OptionError
 from cloudmask.local.beside import beside, hidden
+from cloudmask.local.netcdf import NETCDF
 from cloudmask.local.product import Grid
 from cloudmask.local.raw import BLOCK
 from cloudmask.local.room import room
@@ -241,7 +242,7 @@ def _write_netcdf(path: Path, cube: xr.Dataset) -> None:
         for name, array in cube.data_vars.items()
     }
     # One thread, so that the blocks lie in the file in one order.
-    with beside(path) as partial, dask.config.set(scheduler="synchronous"):
+    with beside(path) as partial, NETCDF, dask.config.set(scheduler="synchronous"):
         cube.to_netcdf(partial, engine="netcdf4", encoding=encoding)
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloudmask.errors import CubeError
+from cloudmask.local.netcdf import NETCDF
 from cloudmask.local.product import Facts, Grid, Product
 from cloudmask.local.readers.identity import naming, stamped
-from cloudmask.local.readers.layers import ALONE, images, layers, role
+from cloudmask.local.readers.layers import images, layers, role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ class CubeScene:
     def opened(self, wanted: Wanted) -> Iterator[Product]:
         """See `Scene`."""
         with _alone(self.place) as dataset:
-            with ALONE:
+            with NETCDF:
                 product = self._product(dataset, wanted)
             yield product
 
@@ -121,12 +122,12 @@ class CubeScene:
 @contextmanager
 def _alone(place: str) -> Iterator[xr.Dataset]:
     """Open a cube; no other thread opens, reads or closes one meanwhile."""
-    with ALONE:
+    with NETCDF:
         dataset = open_dataset(place)
     try:
         yield dataset
     finally:
-        with ALONE:
+        with NETCDF:
             dataset.close()
 
 
@@ -138,7 +139,7 @@ def cube_scenes(place: str) -> list[CubeScene]:
     """
     stem = PurePosixPath(place.rstrip("/")).stem
     stamp = _stamp(Path(place))
-    with open_dataset(place) as dataset:
+    with NETCDF, open_dataset(place) as dataset:
         dim = time_of(dataset)
         if dim is None:
             times = [dataset[name] for name in ("t", "time") if name in dataset.coords]

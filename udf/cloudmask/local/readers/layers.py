@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from cloudmask.bands import as_preset, canonical, check_dtype, positions
 from cloudmask.cube import DIMENSIONS, in_standard_order
 from cloudmask.errors import BandError, CubeError
+from cloudmask.local.netcdf import NETCDF
 from cloudmask.local.readers.meaning import own_preset
 from cloudmask.local.readers.rasters import TRUE_COLOUR, places, thinned
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from cloudmask.windows import Span
 
 FILLS = ("_FillValue", "missing_value")
-
-ALONE = RLock()
-"""netCDF and HDF5 are not thread-safe, and xarray locks neither opening nor closing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def _values(part: xr.DataArray, y: slice, x: slice, place: str) -> NDArray[np.ge
         CubeError: They cannot be read.
     """
     try:
-        with ALONE:
+        with NETCDF:
             window = part.isel({role(part, "y"): y, role(part, "x"): x}).compute()
     except Exception as error:
         # Each codec has errors of its own.

@@ -12,6 +12,7 @@ from rasterio.enums import MaskFlags
 from cloudmask.bands import PRESETS, as_preset, positions
 from cloudmask.cube import in_standard_order
 from cloudmask.errors import CubeError
+from cloudmask.local.netcdf import NETCDF
 from cloudmask.local.product import Wanted
 from cloudmask.local.readers.cubes import CubeScene, grid_of, open_dataset, time_of
 from cloudmask.local.readers.files import RasterScene, product_of
@@ -143,7 +144,8 @@ def _rioxarray() -> Any:
 
 def _of_dataset(place: str, bands: Sequence[str] | None, chunks: int) -> Part:
     """Open a netCDF or Zarr cube by dask, with all its moments."""
-    dataset = open_dataset(place, chunks={})
+    with NETCDF:
+        dataset = open_dataset(place, chunks={})
     time = time_of(dataset)
     found = layers(dataset if time is None else dataset.isel({time: 0}), place)
     wanted = Wanted(bands=tuple(bands or found.labels))

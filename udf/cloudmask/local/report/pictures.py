@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 from cloudmask.classes import CLASSES, CLEAR, NO_DATA, NO_DATA_CLASS
 from cloudmask.errors import CubeError
 from cloudmask.local.cubes import CLASS
+from cloudmask.local.netcdf import NETCDF
 from cloudmask.local.readers import opened
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _codes_of_cube(path: Path) -> NDArray[np.uint8]:
     import xarray as xr
 
     try:
-        with xr.open_dataset(path, mask_and_scale=False, decode_cf=False) as cube:
+        with NETCDF, xr.open_dataset(path, mask_and_scale=False, decode_cf=False) as cube:
             codes = cube[CLASS]
             step = max(1, math.ceil(max(codes.shape) / LONGEST))
             return np.asarray(codes[::step, ::step].values)
