@@ -7,6 +7,9 @@ EXTRAS := local,ukis,dask,cubes,stac,export,openvino
 # Side by side, those of a file in one process, in half the time: make test WORKERS='$(BESIDE)'
 BESIDE  := --numprocesses=2 --max-worker-restart=0 --dist=loadfile
 WORKERS ?=
+# Without what takes minutes, and is left to `make nightly`: make test MARKED='$(QUICK)'
+QUICK   := -m 'not nightly'
+MARKED  ?=
 # Real openEO back-ends for the tests; each pins versions that the others cannot live with.
 BACKENDS := $(VENV)/backends
 
@@ -67,12 +70,12 @@ demo: $(VENV)/.run ## simulate a scene, mask it with a trained network, draw it 
 	$(BIN)/cloudmask demo --output demo
 
 test: $(VENV)/.test $(VENV)/.openeo $(VENV)/.docs $(BACKENDS)/driver/.made $(BACKENDS)/titiler/.made ## run all tests but those that need torch
-	$(BIN)/python -m pytest --ignore=tests/export/torch --ignore=tests/fuzz $(WORKERS)
+	$(BIN)/python -m pytest --ignore=tests/export/torch --ignore=tests/fuzz $(MARKED) $(WORKERS)
 # These limit the memory of their process, where threads of other tests may still be at work.
-	$(BIN)/python -m pytest tests/fuzz
+	$(BIN)/python -m pytest $(MARKED) tests/fuzz
 
 test-torch: $(VENV)/.test $(VENV)/torch/.made ## compare exports with the authors' networks (installs torch)
-	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest tests/export/torch
+	CLOUDMASK_REQUIRE_TORCH=1 $(BIN)/python -m pytest $(MARKED) tests/export/torch
 
 lint: $(VENV)/.test $(VENV)/.openeo $(VENV)/.lint $(VENV)/.bench ## style, types
 	$(BIN)/ruff check .
@@ -105,7 +108,7 @@ audit: $(VENV)/.test $(VENV)/.openeo $(VENV)/.audit ## known holes and licences 
 compat: $(VENV)/.test $(VENV)/.release ## test the wheel on the oldest, the newest and VITO's dependencies
 	$(BIN)/python -m tools.compat
 
-nightly: $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made fuzz soak unprotected compat release-check ## all that is too long for every merge
+nightly: $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made test test-torch fuzz soak unprotected compat release-check ## all that is too long for every merge
 	$(BIN)/python -m benchmarks.run --smoke
 
 bench: $(VENV)/.test $(VENV)/.openeo $(VENV)/.bench $(VENV)/torch/.made $(VENV)/peers/.made $(BACKENDS)/driver/.made ## measure us and the peers, update the tables
@@ -118,7 +121,7 @@ wheel: $(VENV)/.lint ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build
 
 release-check: $(VENV)/.test $(VENV)/.release ## build a release, and try it before it is one
-	$(BIN)/python -m tools.release_check
+	$(BIN)/python -m tools.release_check $(RELEASE)
 
 clean: ## remove what the other tasks made
 	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,9 +28,14 @@ from benchmarks.run import BENCHMARKS, NEEDS_IMAGERY  # noqa: E402
 if TYPE_CHECKING:
     from cloudmask.registry import Entry
 
-# These take minutes even if small, as they make networks of the true size: `make nightly`.
+# These take minutes even if small, as they make networks of the true size; see `make nightly`.
 LONG = ("clouds2mask", "omnicloudmask", "limit", "compare")
-SMALL = [name for name in BENCHMARKS if name not in (*NEEDS_IMAGERY, *LONG)]
+QUICK = ("cluster", "overhead")
+SMALL = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.nightly)
+    for name in BENCHMARKS
+    if name not in (*NEEDS_IMAGERY, *LONG)
+]
 
 
 def kept() -> dict[Path, bytes]:

@@ -174,7 +174,18 @@ def ran() -> set[str]:
     return set()
 
 
-@pytest.mark.parametrize("page", pages_with("console"), ids=name)
+LONG = {"users/model-owner.md", "evaluating.md", "training.md"}
+"""Pages of docs/ whose commands take minutes, as they make networks of true size."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.nightly if name(page)[5:] in LONG else ())
+        for page in pages_with("console")
+    ],
+    ids=name,
+)
 def test_the_commands_of_a_page_run_in_their_order(
     page: Path, workplace: Path, ran: set[str]
 ) -> None:

@@ -79,6 +79,7 @@ filterwarnings =
     error::FutureWarning
 markers =
     slow: takes more than about ten seconds
+    nightly: takes up to minutes
 """
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
+INSTALLED = {"both": ("wheel", "source"), "wheel": ("wheel",), "none": ()}
+"""What to install, to the archives that are."""
 HEAVY = ("rasterio", "dask", "torch", "openeo", "matplotlib", "typer")
 
 SMOKE = f"""
@@ -185,7 +187,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Check all; 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--no-install", action="store_true", help="only build, and look at the archives"
+        "--install", choices=list(INSTALLED), default="both", help="what to try (default: both)"
     )
     order = parser.parse_args(given)
     checks = Checks(tell=lambda line: print(line, flush=True))
@@ -193,11 +195,10 @@ def main(given: Sequence[str] | None = None) -> int:
         release = Release(Path(scratch))
         if checks.run("build", release.build):
             check_archives(checks, release)
-            archive = {"wheel": release.wheel, "source archive": release.sdist}
-            for name, what in {} if order.no_install else archive.items():
-                short = name.split()[0]
-                checks.run(f"{name}: core", partial(release.install, what, short))
-                checks.run(f"{name}: demo", partial(release.demo, what, short))
+            archive = {"wheel": release.wheel, "source": release.sdist}
+            for name in INSTALLED[order.install]:
+                checks.run(f"{name}: core", partial(release.install, archive[name], name))
+                checks.run(f"{name}: demo", partial(release.demo, archive[name], name))
     return checks.end()
 
 

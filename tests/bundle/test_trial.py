@@ -88,7 +88,7 @@ def test_an_ensemble_answers_out_of_the_archive(
     check(archive, Trial(networks=networks, vanishing=vanishing))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_real_network_answers_out_of_the_archive(
     ukis_4b: Entry, here: Target, runtime_wheel: Path, tmp_path: Path
 ) -> None:

@@ -537,7 +537,7 @@ def complete(folder: Path) -> int:
     return len(list((folder / "out").glob("*.json"))) if (folder / "out").is_dir() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_killed_at_any_moments_and_begun_anew_ends_as_one_that_was_not(
     tmp_path: Path, tiny_network: Path
 ) -> None:

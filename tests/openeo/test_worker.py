@@ -64,7 +64,7 @@ def test_a_worker_uses_as_many_threads_as_its_task_has_cores(ukis_4b: Entry, cor
     assert extra_threads(OMP_NUM_THREADS=str(cores)) == cores - 1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_networks_on_chunks_of_512_and_1024_px_fit_into_3_gib(ukis_4b: Entry) -> None:
     pytest.importorskip("resource", reason="this system has no limits on address space")
     done = subprocess.run(
@@ -85,7 +85,7 @@ for case in large(pathlib.Path(sys.argv[1])).values():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_one_network_of_clouds2mask_fits_into_2_gib_and_two_into_3(tmp_path: Path) -> None:
     pytest.importorskip("resource", reason="this system has no limits on address space")
     pytest.importorskip("onnx", reason="the network is made here")

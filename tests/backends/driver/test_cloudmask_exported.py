@@ -54,7 +54,7 @@ def archive(exported: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(order).path
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_weight_files_mask_is_the_same_at_a_back_end(
     driver: Driver, imagery: xr.DataArray, exported: Made, archive: Path, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from cloudmask_export.graph import network
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 NAME = "clouds2mask-20m-v3.44"
 BANNED = ("torch", "torchvision", "timm", "fastai", "safetensors", "segmentation_models_pytorch")

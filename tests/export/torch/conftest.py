@@ -92,7 +92,15 @@ def lab(torch_python: Path) -> Lab:
     return start
 
 
-@pytest.fixture(scope="session", params=ARCHITECTURES)
+QUICK = ("dynunet-regnety_006-13", "smp-edgenext_small-3", "slim-regnety_002-4")
+"""One of each kind, for every merge; all others are tried in a nightly run."""
+NETWORKS = [
+    each if each in QUICK else pytest.param(each, marks=pytest.mark.nightly)
+    for each in ARCHITECTURES
+]
+
+
+@pytest.fixture(scope="session", params=NETWORKS)
 def authors(
     request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Authors]:

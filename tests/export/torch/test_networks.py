@@ -51,6 +51,7 @@ def test_probabilities_and_classes_are_those_of_the_authors(authors: Any, export
             assert authors.architecture.startswith("slim-")
 
 
+@pytest.mark.nightly
 def test_a_network_of_three_classes_with_relu_is_the_authors(
     lab: Any, exported: Any, tmp_path: Path
 ) -> None:

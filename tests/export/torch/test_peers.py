@@ -71,6 +71,7 @@ def joined(
         return dict(file)
 
 
+@pytest.mark.nightly
 def test_classes_are_those_of_clouds2mask_but_for_its_8_bit_numbers(
     lab: Any, scene: xr.DataArray, members: list[Made], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_classes_are_those_of_clouds2mask_but_for_its_8_bit_numbers(
     assert 0 < truncated.mean() < 0.05
 
 
+@pytest.mark.nightly
 def test_augmented_ensembles_are_those_of_clouds2mask_within_its_8_bits(
     lab: Any, scene: xr.DataArray, members: list[Made], tmp_path: Path
 ) -> None:
@@ -149,6 +151,7 @@ def test_classes_are_those_of_omnicloudmask_where_tiles_do_not_overlap(
     assert len(np.unique(peer)) == 4
 
 
+@pytest.mark.nightly
 def test_where_tiles_overlap_it_differs_only_as_omnicloudmask_averages_logits(
     lab: Any, scene: xr.DataArray, omni: tuple[str, Made], tmp_path: Path
 ) -> None:

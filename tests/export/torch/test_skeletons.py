@@ -35,7 +35,7 @@ def rebuilt(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_committed_file_is_what_the_script_makes(rebuilt: Path, architecture: str) -> None:
     name = f"{architecture}.onnx"
@@ -53,7 +53,7 @@ def test_the_initialisers_are_the_state_dict_of_the_authors_network(authors: Any
     assert _parameters(load_skeleton(authors.architecture)) == theirs
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_head_is_what_the_number_of_classes_changes(lab: Any, tmp_path: Path) -> None:
     architecture = "smp-edgenext_small-3"
     lab("author.py", architecture, "--classes", "3", "--out", tmp_path)

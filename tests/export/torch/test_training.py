@@ -157,6 +157,7 @@ def resumed(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("where", ["first", "border", "second"])
 def test_an_interrupted_training_ends_with_the_same_weights(resumed: Path, where: str) -> None:
     told = json.loads((resumed / "stopped.json").read_text())[where]
@@ -167,6 +168,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(resumed: Path, where
     assert whole == parted
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("where", ["first", "border", "second"])
 def test_its_log_is_the_same_but_for_the_time(resumed: Path, where: str) -> None:
     whole, parted = (rows(resumed / name / "log.csv") for name in ("whole", where))
@@ -214,6 +216,7 @@ def trained(torch_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
     return Trained(folder, run(CLOUDMASK_STOP_AT="43"), run(), run("--resume"))
 
 
+@pytest.mark.nightly
 def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(trained: Trained) -> None:
     assert trained.stopped.returncode == 130
     assert trained.stopped.stderr == (
@@ -222,11 +225,13 @@ def test_ctrl_c_ends_after_the_step_and_says_how_to_go_on(trained: Trained) -> N
     )
 
 
+@pytest.mark.nightly
 def test_a_folder_with_a_training_is_not_begun_anew(trained: Trained) -> None:
     assert trained.refused.returncode == 2
     assert "a training has begun in this folder; say --resume" in trained.refused.stderr
 
 
+@pytest.mark.nightly
 def test_the_example_ends_with_a_network_that_is_what_its_report_says(trained: Trained) -> None:
     assert (trained.done.returncode, trained.done.stderr) == (0, "")
     assert (
@@ -238,12 +243,14 @@ def test_the_example_ends_with_a_network_that_is_what_its_report_says(trained: T
     assert [row["classes"] for row in rows(trained.folder / "log.csv")] == ["3", "3", "4", "4"]
 
 
+@pytest.mark.nightly
 def test_its_own_test_is_passed_here_where_no_torch_is(trained: Trained) -> None:
     found = self_test(local(trained.folder / "tiny.onnx"))
     assert found is not None
     assert found.good
 
 
+@pytest.mark.nightly
 def test_the_network_masks_a_scene_better_than_by_chance(trained: Trained) -> None:
     scene = simulate(SceneSettings(shape=(256, 256), seed=77, pixel_size=20.0, thick_cover=0.3))
     cube = xr.DataArray(
@@ -257,6 +264,7 @@ def test_the_network_masks_a_scene_better_than_by_chance(trained: Trained) -> No
     assert right > 0.7
 
 
+@pytest.mark.nightly
 def test_the_weights_alone_are_enough_to_export(trained: Trained, tmp_path: Path) -> None:
     made = make(trained.folder / "weights.safetensors", Order(folder=tmp_path))
     first = json.loads((trained.folder / "tiny.json").read_text())
@@ -267,6 +275,7 @@ def test_the_weights_alone_are_enough_to_export(trained: Trained, tmp_path: Path
     assert first["properties"]["license"] == "MIT"
 
 
+@pytest.mark.nightly
 def test_torch_answers_as_the_exported_network_does(
     trained: Trained, lab: Any, tmp_path: Path
 ) -> None:
@@ -282,6 +291,7 @@ def test_torch_answers_as_the_exported_network_does(
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("architecture", ["smp-regnety_002-5", "dynunet-regnety_002-5"])
 def test_an_architecture_that_does_not_ship_is_exported_where_torch_is(
     architecture: str, lab: Any, tmp_path: Path

@@ -31,7 +31,7 @@ def test_every_entry_of_the_authors_network_is_read_to_the_bit(authors: Any) -> 
     assert found == {name: list(entry) for name, *entry in authors.state}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_classes_of_a_pickled_network_are_told(lab: Any, tmp_path: Path) -> None:
     lab(
         "author.py",

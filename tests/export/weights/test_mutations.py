@@ -69,7 +69,7 @@ def test_a_thousand_damaged_pickles_in_sound_zips_are_refused_or_read(
     assert counts["refused"] > 500
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("layout", ["old", "new"])
 def test_a_damaged_structure_of_the_real_network_is_refused_or_followed(
     weight_files: Any, tmp_path: Path, layout: str

@@ -60,7 +60,7 @@ def pair(shared_data: Path) -> tuple[Any, Any]:
     return layers[0].astype(np.float32) / 10_000, layers[1][0]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_our_road_and_the_peers_own_code_agree_on_the_labelled_chip(
     sample: Callable[..., Sample], labelled_chip: Any, ukis_4b: Any
 ) -> None:
@@ -77,7 +77,7 @@ def test_our_road_and_the_peers_own_code_agree_on_the_labelled_chip(
         assert 2 * both / ((ours == code).sum() + (translated == code).sum()) > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_peer_on_the_chip_has_the_scores_that_were_measured_of_it(
     sample: Callable[..., Sample], labelled_chip: Any, ukis_4b: Any
 ) -> None:
@@ -93,7 +93,7 @@ def test_the_peer_on_the_chip_has_the_scores_that_were_measured_of_it(
         assert f1_score(labels == 0, mask == 2) == pytest.approx(shadow, abs=0.002)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_s2cloudless_in_its_environment_is_as_if_it_were_run_by_hand(
     sample: Callable[..., Sample], pair: tuple[Any, Any], tmp_path: Path
 ) -> None:
