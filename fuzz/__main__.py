@@ -30,7 +30,7 @@ Every trial must end in a documented answer, which is checked, or in one of the 
 errors. Anything else - another error, a warning, a wrong answer, a hang, something executed - is
 a finding. Inputs are drawn at random by a seed: the same seed draws the same inputs.
 
-  python -m fuzz                            all, a few minutes
+  python -m fuzz                            all, some ten minutes
   python -m fuzz --share 0.01               one trial in a hundred, some seconds
   python -m fuzz --only cubes tilings       some targets; --list names them
   python -m fuzz --seed 7                   other inputs
@@ -141,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from fuzz.targets import TARGETS
 
         asked = parsed(sys.argv[1:] if arguments is None else arguments, TARGETS)
-        console = Console()
+        # A log has no width; a table of 80 columns would be hard to read.
+        console = Console(width=None if sys.stdout.isatty() else 120)
         chosen = [target for target in TARGETS if target.name in asked.only]
         if asked.list:
             for target in chosen:
