@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, tr
 from rich.table import Table
 from served import Place
 from soak_jobs import Yard, kinds, scene, together, until, write_tiny
-from soak_watch import GROWTH, IN_FLIGHT, WARM_UP, Watch
+from soak_watch import GROWTH, IN_CHUNKS, IN_FLIGHT, WARM_UP, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,8 @@ def _of_jobs(tally: Tally) -> Table:
 def _of_trends(trends: dict[str, Trend]) -> Table:
     rule = (
         f"flat: after the first {WARM_UP:.0%} of the time, the Theil-Sen slope adds up to at most "
-        f"{GROWTH:.0%} of the median ({IN_FLIGHT:.0f} MiB of the server, three threads or files)"
+        f"{GROWTH:.0%} of the median ({IN_FLIGHT:.0f} MiB of the server, "
+        f"{IN_CHUNKS:.0f} MiB of all workers, three threads or files)"
     )
     table = Table("quantity", title="server and UDF workers", title_justify="left", caption=rule)
     for heading in ("median", "slope a minute", "growth", "allowed", "verdict"):

@@ -24,6 +24,8 @@ FEW = 3.0
 """Threads or files that may come on top, whatever the median."""
 IN_FLIGHT = 24.0
 """MiB by which the server may differ in any case: it holds the cubes of the jobs that run."""
+IN_CHUNKS = 48.0
+"""MiB by which all workers together may differ in any case: each holds a chunk, or none."""
 FEWEST = 10
 """Samples that a verdict needs."""
 
@@ -112,7 +114,7 @@ class Watch:
         seconds = [each.seconds for each in self.samples]
         return {
             "server, MiB": trend(seconds, [each.server for each in self.samples], IN_FLIGHT),
-            "workers, MiB": trend(seconds, [each.workers for each in self.samples]),
+            "workers, MiB": trend(seconds, [each.workers for each in self.samples], IN_CHUNKS),
             "threads": trend(seconds, [each.threads for each in self.samples], FEW),
             "open files": trend(seconds, [each.files for each in self.samples], FEW),
         }
