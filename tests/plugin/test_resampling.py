@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,3 +80,17 @@ def test_metres_are_refused_for_a_cube_in_degrees(cube: xr.DataArray) -> None:
 def test_an_unknown_method_is_refused(cube: xr.DataArray) -> None:
     with pytest.raises(OptionError, match="method='best': choose one of near, bilinear"):
         resampled(cube, resolution=20, method="best")
+
+
+def test_resampling_warns_of_nothing_whatever_other_threads_do_to_warnings() -> None:
+    code = """
+import warnings
+import cloudmask_openeo.local.resampling
+from rasterio.errors import NotGeoreferencedWarning
+for module in ("rasterio.warp", "mine"):
+    warnings.warn_explicit("of " + module, NotGeoreferencedWarning, "file.py", 1, module)
+"""
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "of rasterio.warp" not in done.stderr
+    assert "of mine" in done.stderr

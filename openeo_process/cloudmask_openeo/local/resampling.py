@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,16 @@ from odc.geo.types import resxy_
 from openeo_processes_dask.process_implementations import resample_spatial as reproject
 from openeo_processes_dask.process_implementations.cubes.resample import resample_methods_list
 from pyproj import CRS
+from rasterio.errors import NotGeoreferencedWarning
 
 from cloudmask.errors import CubeError, OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
+
+# rasterio hides this warning of its own while it resamples, by means that other threads may undo.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=r"rasterio\.warp")
 
 
 def resample_spatial(
