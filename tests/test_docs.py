@@ -174,7 +174,7 @@ def ran() -> set[str]:
     return set()
 
 
-LONG = {"users/model-owner.md", "evaluating.md", "training.md"}
+LONG = {"weights.md", "users/model-owner.md", "evaluating.md", "training.md"}
 """Pages of docs/ whose commands take minutes, as they make networks of true size."""
 
 

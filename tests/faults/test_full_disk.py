@@ -105,7 +105,7 @@ def test_a_full_disk_is_an_error_of_one_line(full: Found) -> None:
 
 def test_a_full_disk_is_told_with_the_file_what_there_is_and_what_to_do(full: Found) -> None:
     assert full.work.file in full.end.err
-    # Of a cube nobody knows its size; of its rows, which may be what there is no room for, one does.
+    # Nobody knows the size of a cube, but of its rows, which may be what there is no room for.
     if full.work.file.endswith(".tif"):
         assert "up to 0.4 MB are needed, " in full.end.err
     assert re.search(r"[\d.]+ MB are free in /.*disk: make room, or choose", full.end.err)
